@@ -1,0 +1,98 @@
+"""One question about one video.
+
+``AskedQuestion`` is what may be shown to a model; ``Question`` adds what only
+the verifier and the evaluation may know.  Everything that renders a student
+prompt takes ``AskedQuestion``, so a gold answer cannot reach it by accident.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ffr.geometry import Span
+
+__all__ = ["AnswerType", "AskedQuestion", "Question", "option_letters"]
+
+AnswerType = Literal["choice", "number", "text", "ocr", "free_form", "regression"]
+
+
+def option_letters(count: int) -> tuple[str, ...]:
+    """Letters ``A, B, C, ...`` for ``count`` options (at most 26)."""
+    return tuple(string.ascii_uppercase[:count])
+
+
+class AskedQuestion(BaseModel):
+    """A question as models see it.
+
+    Attributes:
+        id: unique within the dataset.
+        video: path of the media file, relative to the dataset's media root.
+        question: the stem, without options.
+        options: option texts without letters; empty unless ``answer_type`` is ``choice``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    video: str = Field(min_length=1)
+    question: str
+    options: tuple[str, ...] = ()
+    answer_type: AnswerType
+
+    @model_validator(mode="after")
+    def _check(self) -> AskedQuestion:
+        if not self.question.strip():
+            raise ValueError(f"question of id={self.id!r} is empty; give the stem as text")
+        if self.answer_type == "choice" and not 2 <= len(self.options) <= 26:
+            raise ValueError(
+                f"id={self.id!r} is a choice question with {len(self.options)} options; give 2 to 26"
+            )
+        if self.answer_type != "choice" and self.options:
+            raise ValueError(
+                f"id={self.id!r} has options but answer_type={self.answer_type!r}; use 'choice'"
+            )
+        return self
+
+
+class Question(AskedQuestion):
+    """A question with its gold answer.
+
+    Attributes:
+        answer: the letter for ``choice``, else the value as text.
+        family: a label for reports (``visible``, ``temporal``, ``spatial`` in the demo world).
+        gold_spans: where the evidence is; for evaluation only, never shown to any model.
+    """
+
+    answer: str = Field(min_length=1)
+    family: str = ""
+    gold_spans: tuple[Span, ...] = ()
+
+    @model_validator(mode="after")
+    def _answer_among_options(self) -> Question:
+        if self.answer_type == "choice" and self.answer not in option_letters(len(self.options)):
+            raise ValueError(
+                f"id={self.id!r}: answer={self.answer!r} is not one of the letters "
+                f"{', '.join(option_letters(len(self.options)))}; give the gold option's letter"
+            )
+        return self
+
+    @property
+    def asked(self) -> AskedQuestion:
+        """The part a model may see."""
+        return AskedQuestion(
+            id=self.id,
+            video=self.video,
+            question=self.question,
+            options=self.options,
+            answer_type=self.answer_type,
+        )
+
+    @property
+    def answer_text(self) -> str:
+        """The gold answer spelled out: the option's text for ``choice``, else ``answer``."""
+        if self.answer_type != "choice":
+            return self.answer
+        return self.options[option_letters(len(self.options)).index(self.answer)]

@@ -1,0 +1,1 @@
+"""How an answer is scored: accuracy, format, Robust Improvement Reward, group advantages."""

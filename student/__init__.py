@@ -1,0 +1,1 @@
+"""What a student sees and says: prompt, frames, parsing, tiny model."""
