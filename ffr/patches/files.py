@@ -1,0 +1,98 @@
+"""Write-once files that are safe for many writers, on local disks, NFS and Lustre.
+
+A file appears under its final name complete or not at all: unique temporary name in the same
+directory (O_EXCL), write, fsync, rename, fsync of the directory (spec video_io §6).  No locks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+from pathlib import Path
+
+from ffr.errors import UserError
+
+__all__ = ["StoreError", "move_to_quarantine", "shard_path", "write_atomic"]
+
+_FIXES = {
+    errno.ENOSPC: "free space there or choose another folder",
+    errno.EDQUOT: "free space in your quota or choose another folder",
+    errno.EACCES: "give yourself write permission or choose another folder",
+    errno.EPERM: "give yourself write permission or choose another folder",
+    errno.EROFS: "choose a folder on a writable file system",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed; choose another folder",
+}
+_HOST = socket.gethostname().split(".")[0][:32] or "host"
+
+
+class StoreError(UserError):
+    """The store cannot be read or written; the message names the path and the fix."""
+
+    @classmethod
+    def from_os_error(cls, action: str, path: Path, error: OSError) -> StoreError:
+        """Turn an ``OSError`` of ``action`` on ``path`` into one readable line."""
+        fix = _FIXES.get(error.errno or 0, "check the disk or choose another folder")
+        return cls(f"cannot {action} {path}: {error.strerror or error}; {fix}")
+
+
+def shard_path(root: Path, name: str, suffix: str = "") -> Path:
+    """``root/aa/bb/<name><suffix>`` with ``aa``, ``bb`` the first two bytes of a hex ``name``."""
+    return root / name[:2] / name[2:4] / f"{name}{suffix}"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that no reader ever sees part of it; replaces what was there.
+
+    Raises:
+        StoreError: the folder cannot be made or the file cannot be written (full disk,
+            permissions).  Nothing is left behind under the final name.
+    """
+    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError.from_os_error("write", path, error) from error
+
+
+def move_to_quarantine(path: Path, root: Path) -> Path | None:
+    """Move a corrupt file to ``root/quarantine``, out of every reader's way, for inspection.
+
+    Returns its new place, or ``None`` when another process moved it first.
+
+    Raises:
+        StoreError: the file can be neither moved nor left in place safely.
+    """
+    target = root / "quarantine" / f"{path.name}.{secrets.token_hex(4)}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError.from_os_error("quarantine", path, error) from error
+    return target
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; file systems that cannot sync a folder are left as they are."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
