@@ -1,0 +1,1 @@
+"""A tiny real student: tokenizer, model and checkpoint made from a configuration."""
