@@ -127,8 +127,13 @@ def render_patched(
     """The prompt of the second pass: the first one with the patch at its end.
 
     Args:
+        asked: the question without its answer.
+        video: sampled frames of the first pass, unchanged.
+        patch: evidence that has passed the leak gate.
         images: decoded evidence images by SHA-256, uint8 RGB (H, W, 3), at the student's
             patch size; only ``structured_visual`` reads them, one per patch frame.
+        config: wording.
+        write_frame_times: as in ``render_question``.
 
     Raises:
         UserError: the question holds a control token.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 __all__ = ["install"]
 
@@ -39,7 +40,7 @@ def install() -> None:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations or _extension_loads(spec.origin):
         return
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for operator in _OPERATORS:
         if not hasattr(torch.ops.torchvision, operator):
             library.define(f"{operator}{_SCHEMA}")
@@ -52,9 +53,10 @@ def _extension_loads(origin: str | None) -> bool:
 
     if origin is None:
         return False
+    load: Any = torch.ops.load_library  # untyped in torch
     for extension in sorted(Path(origin).parent.glob("_C*")):
         try:
-            torch.ops.load_library(extension)
+            load(extension)
         except OSError:
             continue
         return True

@@ -16,8 +16,15 @@ from student import torchvision_shim
 
 torchvision_shim.install()
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers  # noqa: E402
-from tokenizers.trainers import BpeTrainer  # noqa: E402
+from tokenizers import (  # type: ignore[import-untyped]  # noqa: E402
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+)
+from tokenizers.trainers import BpeTrainer  # type: ignore[import-untyped]  # noqa: E402
 from transformers import Qwen2Tokenizer  # noqa: E402
 
 from student.prompt import prompt_wording  # noqa: E402
