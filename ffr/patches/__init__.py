@@ -1,0 +1,1 @@
+"""Evidence patches: their schema, their images and the store that keeps them."""

@@ -54,11 +54,11 @@ def write_atomic(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "xb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -78,7 +78,7 @@ def move_to_quarantine(path: Path, root: Path) -> Path | None:
     target = root / "quarantine" / f"{path.name}.{secrets.token_hex(4)}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+        path.replace(target)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -71,8 +71,18 @@ class NoPatch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: Literal[
-        "teacher_off", "store_miss", "timeout", "deadline", "provider_error", "circuit_open",
-        "budget_spent", "invalid_output", "leak", "tool_failure", "media_error", "over_budget",
+        "teacher_off",
+        "store_miss",
+        "timeout",
+        "deadline",
+        "provider_error",
+        "circuit_open",
+        "budget_spent",
+        "invalid_output",
+        "leak",
+        "tool_failure",
+        "media_error",
+        "over_budget",
         "empty_response",
     ]
     detail: str = ""

@@ -23,7 +23,8 @@ def test_round_trip_layout_and_idempotence(tmp_path: Path) -> None:
     store = MediaStore(tmp_path / "media")
     sha = store.put(JPEG)
     assert sha == hashlib.sha256(JPEG).hexdigest()
-    assert store.get(sha) == JPEG and sha in store
+    assert store.get(sha) == JPEG
+    assert sha in store
     first = store.path(sha).stat().st_mtime_ns
     assert store.put(JPEG) == sha
     assert store.path(sha).stat().st_mtime_ns == first
@@ -53,7 +54,8 @@ def test_corrupt_image_is_quarantined_and_can_be_written_again(
     store.path(sha).write_bytes(damage)
     with pytest.raises(CorruptMediaError, match="quarantine"):
         store.get(sha)
-    assert store.corrupt == 1 and sha not in store
+    assert store.corrupt == 1
+    assert sha not in store
     assert [p.read_bytes() for p in (tmp_path / "quarantine").iterdir()] == [damage]
     assert store.get(store.put(JPEG)) == JPEG
 
@@ -63,7 +65,8 @@ def test_put_mends_a_damaged_file(tmp_path: Path) -> None:
     sha = store.put(JPEG)
     store.path(sha).write_bytes(JPEG[:10])
     assert store.put(JPEG) == sha
-    assert store.get(sha) == JPEG and store.corrupt == 1
+    assert store.get(sha) == JPEG
+    assert store.corrupt == 1
 
 
 def test_a_file_in_place_of_the_folder_gives_one_readable_line(tmp_path: Path) -> None:
@@ -71,7 +74,8 @@ def test_a_file_in_place_of_the_folder_gives_one_readable_line(tmp_path: Path) -
     blocker.write_text("I am a file")
     with pytest.raises(StoreError, match="choose another folder") as info:
         MediaStore(blocker).put(JPEG)
-    assert "\n" not in str(info.value) and str(blocker) in str(info.value)
+    assert "\n" not in str(info.value)
+    assert str(blocker) in str(info.value)
 
 
 def test_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
