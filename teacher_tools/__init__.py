@@ -1,0 +1,1 @@
+"""What a teacher can do to a video, and the API for new tools."""

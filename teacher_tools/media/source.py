@@ -1,0 +1,218 @@
+"""One open container: opening it safely, its clock, and where to start reading.
+
+Opened with one decoding thread (processes scale better, spec video_io §4) and with FFmpeg's
+protocols and formats restricted, so that a play list or a script dressed as video opens nothing
+else (§7).
+"""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from teacher_tools.media.errors import (
+    MediaNotAllowedError,
+    MediaNotFoundError,
+    MediaTimeoutError,
+    UndecodableError,
+)
+from teacher_tools.media.picture import display_size
+from teacher_tools.media.walk import Deadline, packets
+
+__all__ = ["MAX_PIXELS", "Source"]
+
+MAX_PIXELS = 16_777_216
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+_EPSILON = Fraction(1, 1_000_000)  # a pts printed as a float and asked for again is the same frame
+_LATEST_S = 10_000_000.0  # keeps ticks inside 64 bits whatever is asked
+_WIDEST_ASPECT = 16
+
+
+class Source:
+    """An open file with its first real video stream.
+
+    Attributes:
+        name: the file's name without its folder, for messages.
+        stream: the video stream in use; replaced by ``reopen``.
+        time_base: seconds per tick.
+        size: displayed (width, height) in pixels, before rotation.
+        duration_s: seconds from container start to the end of the video.
+        fps: average frames per second.
+        at_start: nothing was read or sought since the file was opened.
+    """
+
+    def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS, timeout_s: float) -> None:
+        self.name = path.name
+        self._path = path
+        self._max_pixels = max_pixels
+        self._timeout_s = timeout_s
+        self._container, self.stream = self._open()
+        self.at_start = True
+        self.time_base = self.stream.time_base or _EPSILON
+        self._start = Fraction(self._container.start_time or 0, 1_000_000)
+        try:
+            self.size = self._checked_size()
+            self.duration_s, self.fps = self._measure()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def format_name(self) -> str:
+        """FFmpeg's names of the container format."""
+        return self._container.format.name
+
+    @property
+    def first_tick(self) -> int:
+        """First tick of the video, or of the container when the video does not say."""
+        start = self.stream.start_time
+        return self.tick(0.0) if start is None else start
+
+    @property
+    def last_tick(self) -> int:
+        """Tick at the stated end of the video."""
+        return max(self.first_tick, self.tick(self.duration_s))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def reopen(self) -> None:
+        """Go back to the very first packet, whatever the format can seek."""
+        self._container.close()
+        self._container, self.stream = self._open()
+        self.at_start = True
+
+    def seek(self, tick: int) -> bool:
+        """Go to the keyframe at or before ``tick``; False when the format cannot."""
+        self.at_start = False
+        try:
+            self._container.seek(tick, stream=self.stream, backward=True)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def packets(self, deadline: Deadline) -> Iterator[Packet[VideoStream]]:
+        """Packets of the video from here to the end."""
+        self.at_start = False
+        return packets(self._container, self.stream, deadline)
+
+    def tick(self, t_s: float) -> int:
+        """Last tick at or before ``t_s`` seconds from container start."""
+        seconds = Fraction(min(t_s, _LATEST_S)) + self._start + _EPSILON
+        return math.floor(seconds / self.time_base)
+
+    def seconds(self, pts: int) -> float:
+        """Seconds from container start of a presentation time."""
+        return max(0.0, float(pts * self.time_base - self._start))
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            if not stat.S_ISREG(self._path.stat().st_mode):
+                raise MediaNotAllowedError(f"video {self.name!r} is not a regular file")
+            container = av.open(
+                "file:" + str(self._path.absolute()),
+                options={
+                    "protocol_whitelist": "file",
+                    "format_whitelist": _FORMATS,
+                    "max_pixels": str(self._max_pixels),
+                    "probesize": "5000000",
+                    "analyzeduration": "5000000",
+                },
+                metadata_errors="replace",
+                timeout=self._timeout_s,
+            )
+        except FileNotFoundError as error:
+            raise MediaNotFoundError(
+                f"video {self.name!r} does not exist; check the path"
+            ) from error
+        except PermissionError as error:
+            raise MediaNotAllowedError(
+                f"video {self.name!r} may not be read; change the file's permissions"
+            ) from error
+        except av.ExitError as error:
+            raise MediaTimeoutError(
+                f"video {self.name!r} took longer than {self._timeout_s:g} s to open"
+            ) from error
+        except (av.FFmpegError, UnicodeError, OSError) as error:
+            raise UndecodableError(
+                f"video {self.name!r} is not a video this project reads (mp4, mov, mkv, webm, "
+                "avi, ts, mpg, flv, ogv, wmv), or it is damaged; convert it to mp4"
+            ) from error
+        videos = [s for s in container.streams.video if not _is_cover(s)]
+        if not videos:
+            container.close()
+            raise UndecodableError(
+                f"video {self.name!r} has no video stream; use a file with pictures"
+            )
+        stream = videos[0]
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        context = stream.codec_context
+        context.thread_count = 1
+        context.options = {**context.options, "max_pixels": str(self._max_pixels)}
+        return container, stream
+
+    def _checked_size(self) -> tuple[int, int]:
+        context = self.stream.codec_context
+        if context.width <= 0 or context.height <= 0:
+            raise UndecodableError(
+                f"video {self.name!r} has no readable frame size, or more than "
+                f"{self._max_pixels} pixels a frame; re-encode it smaller"
+            )
+        aspect = self.stream.sample_aspect_ratio or Fraction(1)
+        if not Fraction(1, _WIDEST_ASPECT) <= aspect <= _WIDEST_ASPECT:
+            raise UndecodableError(
+                f"video {self.name!r} has a sample aspect ratio of {aspect}; allowed is "
+                f"1/{_WIDEST_ASPECT} to {_WIDEST_ASPECT}, re-encode it"
+            )
+        width, height = display_size(context.width, context.height, aspect)
+        if width * height > self._max_pixels:
+            raise MediaNotAllowedError(
+                f"video {self.name!r} is {width}x{height} pixels; at most {self._max_pixels} "
+                "pixels a frame are allowed, scale it down"
+            )
+        return width, height
+
+    def _measure(self) -> tuple[float, float]:
+        """Duration in seconds and frames per second, from the header or else by reading on."""
+        stream = self.stream
+        duration = 0.0
+        if stream.duration and stream.duration > 0:
+            duration = self.seconds((stream.start_time or 0) + stream.duration)
+        elif self._container.duration and self._container.duration > 0:
+            duration = self._container.duration / 1_000_000
+        rate = float(stream.average_rate or 0)
+        if duration > 0 and rate <= 0 and stream.frames > 0:
+            rate = stream.frames / duration
+        if duration > 0 and rate > 0:
+            return duration, rate
+        return self._scan(duration)
+
+    def _scan(self, duration: float) -> tuple[float, float]:
+        deadline = Deadline(self._timeout_s)
+        stamps = [p.pts if p.pts is not None else p.dts for p in self.packets(deadline)]
+        times = sorted(self.seconds(stamp) for stamp in stamps if stamp is not None)
+        self.reopen()
+        if not times:
+            raise UndecodableError(
+                f"video {self.name!r} carries no timestamps; remux it to mp4 or mkv first"
+            )
+        gap = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+        if gap <= 0:  # a single picture: its stated rate, or one second on screen
+            gap = 1.0 / float(self.stream.guessed_rate or 1)
+        return duration or times[-1] + gap, 1.0 / gap
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))

@@ -1,0 +1,223 @@
+"""Decode forward from a seek point and catch the frames that are on screen at given ticks.
+
+Why not simply decode until ``frame.pts > t``: packets carry their pts before they are decoded,
+so looking a few packets ahead tells which frames are wanted.  Unwanted non-reference frames are
+then skipped (H.264 and HEVC), and the walk ends without decoding past the last wanted frame.
+Packet durations are never used: they are missing or wrong in variable-frame-rate files
+(measured, spec video_io §3).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from teacher_tools.media.errors import MediaTimeoutError
+
+__all__ = ["Catch", "Deadline", "Walk", "packets"]
+
+_LOOKAHEAD = 24  # packets; more than any codec reorders
+_MAX_DEMUX_ERRORS = 16
+_SKIPPING_CODECS = frozenset({"h264", "hevc"})  # measured wrong by one frame on AV1
+
+
+class Deadline:
+    """A point in time after which reading gives up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raise ``MediaTimeoutError`` when the time is over."""
+        if time.monotonic() > self._end:
+            raise MediaTimeoutError(
+                f"reading took longer than {self.seconds:g} s; ask for fewer frames or remux "
+                "the file with an index (mp4 or mkv)"
+            )
+
+
+class Catch:
+    """The best frame so far for one asked tick.
+
+    Attributes:
+        tick: the asked time in the stream's time base.
+        due: largest packet pts <= tick seen so far: the frame that should be on screen.
+        beyond: packets seen whose dts lies after ``tick`` (two make ``due`` final).
+        frame: the decoded frame with the largest pts <= tick so far.
+        done: nothing better can come.
+    """
+
+    __slots__ = ("beyond", "done", "due", "frame", "tick")
+
+    def __init__(self, tick: int) -> None:
+        self.tick = tick
+        self.due: int | None = None
+        self.beyond = 0
+        self.frame: av.VideoFrame | None = None
+        self.done = False
+
+    def see(self, packet: Packet[VideoStream]) -> None:
+        """Learn from a packet before it is decoded."""
+        pts = packet.pts
+        if pts is not None and pts <= self.tick and not packet.is_discard:
+            self.due = pts if self.due is None else max(self.due, pts)
+        if packet.dts is not None and packet.dts > self.tick:
+            self.beyond += 1
+
+    def offer(self, frame: av.VideoFrame, pts: int) -> None:
+        """Take the frame if it is a better answer, and notice when the answer is final."""
+        if pts > self.tick:
+            self.done = True
+            return
+        if self.frame is None or self.frame.pts is None or pts >= self.frame.pts:
+            self.frame = frame
+        if self.beyond >= 2 and pts == self.due:
+            self.done = True
+
+    @property
+    def intact(self) -> bool:
+        """Whether the frame is the one due, undamaged."""
+        frame = self.frame
+        return (
+            frame is not None
+            and not frame.is_corrupt
+            and (self.due is None or (frame.pts is not None and frame.pts >= self.due))
+        )
+
+
+def packets(
+    container: InputContainer, stream: VideoStream, deadline: Deadline
+) -> Iterator[Packet[VideoStream]]:
+    """Packets from the current position to the end; damaged stretches are stepped over."""
+    errors = 0
+    while True:
+        try:
+            for packet in container.demux(stream):
+                deadline.check()
+                if packet.size == 0 and packet.dts is None:
+                    return  # the demuxer's end marker
+                errors = 0
+                yield packet
+            return
+        except av.EOFError:
+            return
+        except av.FFmpegError:
+            errors += 1
+            if errors > _MAX_DEMUX_ERRORS:
+                return
+
+
+class Walk:
+    """One pass over packets from a seek point.
+
+    Args:
+        source: packets in decode order, starting at a keyframe.
+        stream: decodes them.
+        catches: what to look for, filled in place.
+        skip: allow skipping of unwanted non-reference frames.
+        from_start: the source starts at the beginning of the file.
+        on_done: called once for each catch that is final, as early as possible.
+
+    Attributes:
+        from_start: as given, or found out from the first packet. Frames that precede the first
+            keyframe in display order are trusted only then.
+        first_dts: decoding time of the first packet, if there was one.
+        first_frame: the first trusted frame.
+    """
+
+    def __init__(
+        self,
+        source: Iterator[Packet[VideoStream]],
+        stream: VideoStream,
+        catches: list[Catch],
+        *,
+        skip: bool,
+        from_start: bool,
+        on_done: Callable[[Catch], None],
+    ) -> None:
+        self._source = source
+        self._stream = stream
+        self._waiting = list(catches)
+        self._window: deque[Packet[VideoStream]] = deque()
+        self._context = stream.codec_context
+        self._skip = skip and self._context.name in _SKIPPING_CODECS
+        self._trusted_from: int | None = None
+        self.from_start = from_start
+        self._on_done = on_done
+        self.first_dts: int | None = None
+        self.first_frame: av.VideoFrame | None = None
+
+    def run(self) -> None:
+        """Walk until every catch is final or the packets end."""
+        self._context.skip_frame = "DEFAULT"
+        reading = True
+        while self._waiting:
+            while reading and len(self._window) < _LOOKAHEAD and not self._all_known():
+                packet = next(self._source, None)
+                if packet is None:
+                    reading = False
+                else:
+                    self._read(packet)
+            if not self._window:
+                break
+            self._decode(self._window.popleft())
+        if self._waiting:
+            self._decode(None)
+        for catch in self._waiting:
+            self._on_done(catch)
+        self._waiting = []
+
+    def _all_known(self) -> bool:
+        return all(catch.beyond >= 2 for catch in self._waiting)
+
+    def _read(self, packet: Packet[VideoStream]) -> None:
+        if self.first_dts is None:
+            self.first_dts = packet.dts if packet.dts is not None else packet.pts
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if self._trusted_from is None and packet.is_keyframe and stamp is not None:
+            self._trusted_from = stamp
+            start = self._stream.start_time
+            if start is not None and stamp <= start:
+                self.from_start = True
+        if packet.pts is None:
+            self._skip = False
+        if stamp is not None and self._is_trusted(stamp):
+            for catch in self._waiting:
+                catch.see(packet)
+        self._window.append(packet)
+
+    def _is_trusted(self, pts: int) -> bool:
+        # After a seek, what precedes the first keyframe, in decoding order or (leading pictures
+        # of an open GOP) in display order, references frames that were not decoded.
+        if self.from_start:
+            return True
+        return self._trusted_from is not None and pts >= self._trusted_from
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> None:
+        if packet is not None and self._skip:
+            wanted = any(catch.due == packet.pts for catch in self._waiting)
+            self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
+        try:
+            frames = self._stream.decode(packet)
+        except av.FFmpegError:
+            return  # a damaged packet; the catches know that their frame is missing
+        for frame in frames:
+            pts = frame.pts
+            if pts is None or not self._is_trusted(pts):
+                continue
+            if self.first_frame is None:
+                self.first_frame = frame
+            for catch in self._waiting:
+                catch.offer(frame, pts)
+            done = [catch for catch in self._waiting if catch.done]
+            if done:
+                self._waiting = [catch for catch in self._waiting if not catch.done]
+                for catch in done:
+                    self._on_done(catch)
