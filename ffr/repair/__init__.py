@@ -1,0 +1,1 @@
+"""Context repair, engine-free: first pass, diagnosis, second pass, choice, reward, rows."""
