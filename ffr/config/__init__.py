@@ -1,0 +1,1 @@
+"""Configuration: typed schema, layered YAML, dotted overrides."""

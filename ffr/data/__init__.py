@@ -1,0 +1,1 @@
+"""Questions about videos, and the files they come from."""

@@ -1,0 +1,45 @@
+"""From files and overrides to a checked ``RunConfig``, and back to YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ffr.config.explain import explain
+from ffr.config.layers import file_layers, merge, override_layer, source_of
+from ffr.config.schema import RunConfig
+from ffr.config.yaml_io import to_yaml
+from ffr.errors import UserError
+
+__all__ = ["dump_config", "load_config"]
+
+
+def load_config(paths: Sequence[Path], overrides: Sequence[str] = ()) -> RunConfig:
+    """Layer YAML files left to right, then the overrides, and validate the result.
+
+    A file may name others in a top-level ``extends`` (relative to itself); they come before it.
+    An override is ``a.b=value`` with a YAML value. Below ``verl`` every key is accepted here and
+    checked by verl's own configuration classes. Values are not converted: ``"8"`` is no integer.
+
+    Raises:
+        UserError: anything wrong, in one line that names the key, the value, what is allowed and
+            where it came from.
+    """
+    layers = [layer for path in paths for layer in file_layers(path)]
+    layers += [override_layer(override) for override in overrides]
+    try:
+        text = json.dumps(merge(layers), allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"the configuration contains itself ({error}); remove the alias") from error
+    try:
+        return RunConfig.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise UserError(explain(error, lambda loc: source_of(layers, loc))) from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """The whole configuration as YAML; ``load_config`` gives an equal one back."""
+    return to_yaml(config.model_dump(mode="json"))
