@@ -25,6 +25,7 @@ _FLOAT = re.compile(
     r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$"
     r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
 )
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _CORE_SCALARS = (
     ("tag:yaml.org,2002:bool", _BOOL, list("tTfF")),
     ("tag:yaml.org,2002:int", _INT, list("-+0123456789")),
@@ -96,7 +97,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        # Read back from a single-quoted scalar, these line breaks would become spaces.
+        style = '"' if _OTHER_BREAKS.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 for _tag, _pattern, _first in _CORE_SCALARS[:-1]:
     _Dumper.add_implicit_resolver(_tag, _pattern, _first)
 

@@ -6,6 +6,13 @@ from ffr.config.yaml_io import parse_yaml, to_yaml
 from ffr.errors import UserError
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+@pytest.mark.parametrize("text", ["\x85", "a\u2028b", "\u2029", "a\r\nb", "\ufeff", " \n "])
+def test_unusual_line_breaks_survive_as_key_and_value(text):
+    assert parse_yaml(to_yaml({text: [text]})) == {text: [text]}
+
+
 DATA = st.recursive(
     st.none()
     | st.booleans()
