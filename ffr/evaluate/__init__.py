@@ -1,0 +1,1 @@
+"""Evaluation: how often a checkpoint is right, plainly and with evidence."""

@@ -1,0 +1,1 @@
+"""Training: the stages of a run and the adapter to verl."""

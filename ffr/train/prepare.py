@@ -1,0 +1,124 @@
+"""What must exist before the first stage: data, checked and copied, and a student to train."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffr.config.schema import RunConfig
+from ffr.data.load import load_questions
+from ffr.data.question import Question
+from ffr.data.sft_record import load_sft_records
+from ffr.demo.world import generate_demo_world
+from ffr.errors import UserError
+from ffr.patches.files import write_atomic
+from ffr.run.folder import RunFolder
+
+__all__ = ["Inputs", "prepare_data", "prepare_student"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Checked inputs of a run; question files lie in the run folder."""
+
+    media_root: Path
+    sft: Path | None
+    train: Path | None
+    validation: Path | None
+    test: Path | None
+    skipped_rows: int
+
+
+def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
+    """Render the demo world if asked for, check every row, and write what remains.
+
+    Raises:
+        UserError: a split that a stage needs is missing or empty, or a row is bad and
+            ``data.on_bad_row`` is ``fail``.
+    """
+    data = config.data
+    paths = {name: getattr(data, name) for name in ("sft", "train", "validation", "test")}
+    media_root = data.media_root
+    if data.demo is not None:
+        world = generate_demo_world(data.demo, progress=_demo_progress)
+        for name in paths:
+            paths[name] = paths[name] or str(getattr(world, name))
+        media_root = media_root or str(world.root)
+    for stage, split in (("sft", "sft"), ("grpo", "train"), ("eval", "test")):
+        if stage in config.stages and not paths[split]:
+            raise UserError(f"stage {stage} needs data.{split}, which is not set; name a JSONL file")
+    root = Path(media_root or Path(next(p for p in paths.values() if p)).parent).resolve()
+    skipped = 0
+    written: dict[str, Path | None] = {}
+    for name in ("train", "validation", "test"):
+        if not paths[name]:
+            written[name] = None
+            continue
+        loaded = load_questions(Path(paths[name]), root, data.on_bad_row)
+        skipped += len(loaded.skipped)
+        for row in loaded.skipped:
+            folder.append_event({"event": "bad_row", "split": name, "line": row.line,
+                                 "id": row.id, "reason": row.reason})
+        written[name] = _write(folder, name, loaded.questions)
+    if "sft" in config.stages:
+        load_sft_records(Path(paths["sft"]))  # a bad record is named now, not in the trainer
+    return Inputs(
+        media_root=root,
+        sft=Path(paths["sft"]) if paths["sft"] else None,
+        skipped_rows=skipped,
+        **written,
+    )
+
+
+def _write(folder: RunFolder, name: str, questions: Sequence[Question]) -> Path:
+    if not questions:
+        raise UserError(f"data.{name} has no usable row; see events.jsonl in {folder.path}")
+    path = folder.path / "data" / f"{name}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, "".join(q.model_dump_json() + "\n" for q in questions).encode())
+    return path
+
+
+def prepare_student(config: RunConfig, folder: RunFolder, inputs: Inputs) -> Path:
+    """The checkpoint to start from: the configured folder, or a tiny model built now.
+
+    Raises:
+        UserError: ``student.path`` is no checkpoint folder.
+    """
+    if config.student.path is not None:
+        path = Path(config.student.path)
+        if not (path / "config.json").is_file():
+            raise UserError(
+                f"student.path={config.student.path} holds no config.json; give the folder of a "
+                "Hugging Face checkpoint (download it first: training never fetches models)"
+            )
+        return path.resolve()
+    target = folder.path / "student"
+    if (target / "config.json").is_file():
+        return target
+    from student.tiny.model import build_tiny_student  # torch: only where it is needed
+
+    assert config.student.tiny is not None
+    return build_tiny_student(config.student.tiny, target, _corpus(inputs))
+
+
+def _corpus(inputs: Inputs) -> list[str]:
+    """Text the tiny tokenizer is trained on: what the student will read and write."""
+    lines: list[str] = []
+    if inputs.sft is not None:
+        for record in load_sft_records(inputs.sft):
+            lines += [record.question.question, *record.question.options, record.response]
+            if record.patch is not None:
+                lines += [record.patch.guidance, *record.patch.temporal_markers]
+    elif inputs.train is not None:
+        questions = (Question.model_validate_json(x) for x in inputs.train.read_text().splitlines())
+        for question in questions:
+            lines += [question.question, *question.options]
+    return lines
+
+
+def _demo_progress(done: int, total: int) -> None:
+    if done == total or done % 50 == 0:
+        print(f"demo world: {done}/{total} videos", file=sys.stderr, flush=True)

@@ -1,0 +1,98 @@
+"""From a question (and a patch) to tokens: the one renderer of RL, SFT and evaluation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from ffr.config.student import StudentConfig
+from ffr.data.question import AskedQuestion
+from ffr.patches.media import MediaStore
+from ffr.patches.patch import EvidencePatch
+from ffr.repair.renderer import PromptOverBudget
+from student.frame_cache import FrameCache
+from student.patch_images import load_patch_images
+from student.processor import EncodedPrompt, StudentProcessor
+from student.prompt import render_patched, render_question
+from student.prompt_parts import StudentPrompt, VideoPart
+from teacher_tools.media.access import resolve_media
+
+__all__ = ["PromptRenderer"]
+
+
+class PromptRenderer:
+    """Renders and encodes prompts; decoding runs in threads, each video once.
+
+    Args:
+        student: frames, prompt wording and token budgets.
+        media_root: folder that every video must lie under.
+        model_path: checkpoint whose processor and tokenizer are used.
+        patch_media: where the images of patches are.
+        frame_cache: folder for decoded frames shared between processes, or ``None``.
+    """
+
+    def __init__(
+        self, student: StudentConfig, *, media_root: str | Path, model_path: str | Path,
+        patch_media: MediaStore, frame_cache: str | Path | None = None,
+    ) -> None:
+        self._student = student
+        self._root = Path(media_root)
+        self._media = patch_media
+        self._frames = FrameCache(student.frames, folder=Path(frame_cache) if frame_cache else None)
+        self.processor = StudentProcessor(model_path)
+        self._encoded: WeakKeyDictionary[StudentPrompt, EncodedPrompt] = WeakKeyDictionary()
+
+    async def question(self, asked: AskedQuestion) -> StudentPrompt:
+        """The plain prompt. Raises MediaError when the video cannot be read."""
+        video = await self._video(asked)
+        return render_question(
+            asked, video, self._student.prompt,
+            write_frame_times=self.processor.needs_written_times,
+        )
+
+    async def patched(self, asked: AskedQuestion, patch: EvidencePatch) -> StudentPrompt:
+        """The prompt with evidence.
+
+        Raises:
+            PromptOverBudget: it has more tokens than ``student.max_prompt_tokens``.
+        """
+        video = await self._video(asked)
+        prompt = await asyncio.to_thread(self._render_patched, asked, video, patch)
+        encoded = await self.encode(prompt)
+        if len(encoded.prompt_ids) > self._student.max_prompt_tokens:
+            raise PromptOverBudget(
+                f"the patched prompt has {len(encoded.prompt_ids)} tokens, "
+                f"student.max_prompt_tokens is {self._student.max_prompt_tokens}"
+            )
+        return prompt
+
+    async def encode(self, prompt: StudentPrompt) -> EncodedPrompt:
+        """Token ids and model tensors of a prompt, made once per prompt object."""
+        known = self._encoded.get(prompt)
+        if known is None:
+            known = await asyncio.to_thread(self.processor.encode, prompt)
+            self._encoded[prompt] = known
+        return known
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of a response, without special tokens."""
+        return self.processor.decode(token_ids)
+
+    def is_cut_off(self, token_ids: Sequence[int]) -> bool:
+        """Whether a response ended at the token limit instead of with an end token."""
+        return not token_ids or token_ids[-1] not in self.processor.end_token_ids
+
+    async def _video(self, asked: AskedQuestion) -> VideoPart:
+        path = resolve_media(asked.video, self._root)
+        return await asyncio.to_thread(self._frames.get, path)
+
+    def _render_patched(
+        self, asked: AskedQuestion, video: VideoPart, patch: EvidencePatch
+    ) -> StudentPrompt:
+        images = load_patch_images(patch, self._media.get, self._student.frames)
+        return render_patched(
+            asked, video, patch, images, self._student.prompt,
+            write_frame_times=self.processor.needs_written_times,
+        )

@@ -1,0 +1,122 @@
+"""One run of ``ffr-train``: prepare, run the stages in order, sum up.
+
+Everything a run needs to go on after a crash is in its folder: finished stages are
+recorded and skipped, GRPO resumes from its last checkpoint, evaluations that were
+written are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from ffr.config.load import dump_config
+from ffr.config.schema import RunConfig
+from ffr.demo.server import DemoTeacherServer
+from ffr.run.folder import RunFolder
+from ffr.run.manifest import write_manifest
+from ffr.run.summary import write_summary
+from ffr.run.table import print_summary
+from ffr.train.prepare import Inputs, prepare_data, prepare_student
+from ffr.train.stages import Stages
+from ffr.train.stage_state import StageState
+
+__all__ = ["run_training"]
+
+
+def run_training(config: RunConfig, resume: str = "auto") -> int:
+    """Run all stages of a configuration; returns the process's exit code.
+
+    Args:
+        config: the resolved configuration.
+        resume: ``auto`` continues a run folder of the same configuration, ``never`` demands
+            an empty one, anything else is a GRPO checkpoint folder (``.../global_step_N``).
+
+    Raises:
+        UserError: something the user can mend; nothing finished is lost.
+    """
+    folder = RunFolder.create(
+        Path(config.output or Path("runs") / config.name), dump_config(config), resume=resume
+    )
+    with folder.lock(), _stoppable():
+        state = StageState(folder.path / "stages.json")
+        status: Literal["ok", "stopped", "failed"] = "failed"
+        began = time.monotonic()
+        try:
+            _run(config, folder, state, resume)
+            status = "ok"
+        except KeyboardInterrupt:
+            status = "stopped"
+            print("stopped; the same command continues", file=sys.stderr)
+        finally:
+            state.add_seconds(time.monotonic() - began)
+            summary = write_summary(folder, status=status, stages=state.stages, seconds=state.seconds)
+    print_summary(summary, folder)
+    return 0 if status == "ok" else 130
+
+
+def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -> None:
+    inputs = prepare_data(config, folder)
+    model = prepare_student(config, folder, inputs)
+    write_manifest(folder, config, inputs.test or inputs.train)
+    with _teacher_endpoint(config) as base_url:
+        _write_inputs(folder, config, inputs, base_url)
+        stages = Stages(config, folder, inputs, state, base_url, resume)
+        for name in config.stages:
+            if name == "eval":
+                stages.evaluate_all(start=model)
+            elif name == "sft":
+                model = stages.sft(model)
+            else:
+                model = stages.grpo(model)
+
+
+def store_dir(config: RunConfig, folder: RunFolder) -> Path:
+    """Where patches are kept."""
+    return Path(config.store.path).resolve() if config.store.path else folder.path / "patches"
+
+
+def _write_inputs(
+    folder: RunFolder, config: RunConfig, inputs: Inputs, base_url: str | None
+) -> None:
+    """What the stage processes need to find, as one file."""
+    found: dict[str, Any] = {
+        "media_root": str(inputs.media_root),
+        "test": str(inputs.test) if inputs.test else None,
+        "store": str(store_dir(config, folder)),
+        "frame_cache": str(folder.path / "cache" / "frames"),
+        "teacher_base_url": base_url,
+    }
+    (folder.path / "inputs.json").write_text(json.dumps(found, indent=2))
+
+
+@contextlib.contextmanager
+def _teacher_endpoint(config: RunConfig) -> Iterator[str | None]:
+    """Start the demo teacher's server for the length of the run, if it is the teacher."""
+    if config.teacher.kind != "demo":
+        yield config.teacher.base_url
+        return
+    with DemoTeacherServer() as server:
+        yield server.base_url
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C: children are ended and the summary is written."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+

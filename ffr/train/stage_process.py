@@ -1,0 +1,97 @@
+"""Run one stage as a child process: its own memory, its own log, ended with us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ffr.errors import FfrError
+from ffr.train.progress import StageProgress
+
+__all__ = ["StageFailed", "run_stage_process"]
+
+_POLL_S = 0.5
+_GRACE_S = 20.0
+
+
+class StageFailed(FfrError):
+    """A stage ended without finishing; the message holds its last words and the log's path."""
+
+
+def run_stage_process(
+    arguments: Sequence[str],
+    *,
+    log: Path,
+    progress: StageProgress,
+    stall_timeout_s: float,
+    environment: Mapping[str, str],
+) -> None:
+    """Run ``python ARGUMENTS`` to its end while showing progress.
+
+    Args:
+        arguments: what follows the interpreter, e.g. ``("-m", "package.module", "run")``.
+        log: file that takes its output.
+        progress: shows the steps.
+        stall_timeout_s: end it when no step finishes for this long, seconds.
+        environment: variables on top of ours.
+
+    Raises:
+        StageFailed: it exited with an error, or stood still for too long.
+        KeyboardInterrupt: we were asked to stop; the child is ended first.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+            start_new_session=True,  # so that the whole tree can be ended at once
+        )
+        try:
+            with progress:
+                while child.poll() is None:
+                    time.sleep(_POLL_S)
+                    progress.poll()
+                    still_s = time.monotonic() - progress.last_change
+                    if still_s > stall_timeout_s:
+                        raise StageFailed(
+                            f"{progress.stage} finished no step for {still_s:.0f} s "
+                            f"(hardware.stall_timeout_s={stall_timeout_s:.0f}); log: {log}; "
+                            "the same command resumes from the last checkpoint"
+                        )
+                progress.poll()
+        finally:
+            _end(child)
+    if child.returncode != 0:
+        raise StageFailed(
+            f"{progress.stage} ended with code {child.returncode} after step {progress.step}: "
+            f"{_last_words(log)}; log: {log}"
+        )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child and everything it started, gently first."""
+    for number, wait_s in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            child.wait(timeout=wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _last_words(log: Path) -> str:
+    """The last line of the log that looks like an error's message."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-400:]
+    for line in reversed(lines):
+        text = line.strip()
+        if any(mark in text for mark in ("Error: ", "Exception: ", "Failed: ", "Died: ")):
+            return text[:500]
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "it said nothing")

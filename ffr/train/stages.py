@@ -1,0 +1,169 @@
+"""The stages of a run, each a child process over verl or the evaluator."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from ffr.config.schema import RunConfig
+from ffr.errors import UserError
+from ffr.run.folder import RunFolder
+from ffr.train.checkpoints import actor_folder, latest_step
+from ffr.train.prepare import Inputs
+from ffr.train.progress import StageProgress
+from ffr.train.stage_process import run_stage_process
+from ffr.train.stage_state import StageState
+
+__all__ = ["Stages"]
+
+
+class Stages:
+    """Runs stages in the order the configuration lists; each returns the model it made."""
+
+    def __init__(
+        self, config: RunConfig, folder: RunFolder, inputs: Inputs, state: StageState,
+        teacher_base_url: str | None, resume: str,
+    ) -> None:
+        self._config, self._folder, self._inputs = config, folder, inputs
+        self._state, self._base_url, self._resume = state, teacher_base_url, resume
+        self._environment = _environment(config, folder)
+        self._before: Path | None = None
+        self._after: Path | None = None
+
+    def sft(self, model: Path) -> Path:
+        """Teach the answer format; returns the checkpoint folder."""
+        if done := self._state.finished("sft"):
+            return Path(done["model"])
+        from ffr.train.verl.compose import sft_tree
+
+        assert self._inputs.sft is not None
+        checkpoints = self._folder.path / "checkpoints" / "sft"
+        tree = sft_tree(
+            self._config, model=model, records=self._inputs.sft,
+            media_root=self._inputs.media_root, run_dir=self._folder.path, checkpoints=checkpoints,
+        )
+        self._write_tree("sft", tree)
+        devices = self._config.hardware.devices_per_node
+        self._process(
+            "sft", self._config.sft.steps,
+            ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={devices}",
+             "-m", "ffr.train.verl.sft_main", str(self._folder.path)],
+        )
+        made = checkpoints / f"global_step_{self._config.sft.steps}" / "huggingface"
+        self._finish("sft", self._config.sft.steps, model=str(made))
+        return made
+
+    def grpo(self, model: Path) -> Path:
+        """Reinforce, with repairs; returns the checkpoint folder."""
+        self._before = model
+        if done := self._state.finished("grpo"):
+            self._after = Path(done["model"])
+            return self._after
+        from ffr.train.run import store_dir
+        from ffr.train.verl.compose import GrpoPaths, grpo_tree
+
+        assert self._inputs.train is not None
+        checkpoints = self._folder.path / "checkpoints" / "grpo"
+        paths = GrpoPaths(
+            run_dir=self._folder.path, model=model, train=self._inputs.train,
+            validation=self._inputs.validation or self._inputs.train,
+            media_root=self._inputs.media_root, store_dir=store_dir(self._config, self._folder),
+            checkpoints=checkpoints, frame_cache=self._folder.path / "cache" / "frames",
+            teacher_base_url=self._base_url,
+        )
+        tree = grpo_tree(self._config, paths)
+        steps = self._config.grpo.steps
+        made = actor_folder(checkpoints, steps)
+        # Killed after the last checkpoint but before it was noted: nothing is left to train.
+        if latest_step(checkpoints) != steps:
+            self._set_resume(tree, checkpoints)
+            self._write_tree("grpo", tree)
+            self._process(
+                "grpo", steps, ["-m", "ffr.train.verl.grpo_main", str(self._folder.path)]
+            )
+        self._finish("grpo", steps, model=str(made))
+        self._after = made
+        return made
+
+    def evaluate_all(self, start: Path) -> None:
+        """Evaluate the model GRPO started from and the one it made (or just ``start``)."""
+        after = self._after or start
+        models = {"after": after}
+        if self._config.eval.before and self._before is not None and self._before != after:
+            models = {"before": self._before, "after": after}
+        for name, model in models.items():
+            self.evaluate(name, model, patched=False)
+            if self._config.eval.with_patches and self._can_patch():
+                self.evaluate(f"patched_{name}", model, patched=True)
+
+    def evaluate(self, name: str, model: Path, *, patched: bool) -> None:
+        """One evaluation; kept when it was already made."""
+        stage = f"eval-{name}"
+        if self._state.finished(stage):
+            return
+        assert self._inputs.test is not None
+        total = sum(1 for _ in self._inputs.test.open(encoding="utf-8"))
+        total = min(total, self._config.eval.limit or total)
+        self._process(
+            stage, total,
+            ["-m", "ffr.evaluate.main", str(self._folder.path), name, str(model),
+             *(["--patched"] if patched else [])],
+        )
+        self._finish(stage, total)
+
+    def _can_patch(self) -> bool:
+        return self._config.teacher.kind != "none"
+
+    def _set_resume(self, tree: DictConfig, checkpoints: Path) -> None:
+        if self._resume not in ("auto", "never"):
+            tree.trainer.resume_mode = "resume_path"
+            tree.trainer.resume_from_path = str(Path(self._resume).resolve())
+            return
+        step = latest_step(checkpoints)
+        if step is None:
+            return
+        left = self._config.grpo.steps - step
+        if left < 0:
+            raise UserError(
+                f"the last checkpoint is step {step}, past grpo.steps={self._config.grpo.steps}; "
+                "raise grpo.steps or choose another --output"
+            )
+        print(f"grpo: resuming at step {step}, {left} steps left", flush=True)
+
+    def _write_tree(self, name: str, tree: DictConfig) -> None:
+        path = self._folder.path / "verl" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        OmegaConf.save(tree, path)
+
+    def _process(self, stage: str, total: int, arguments: list[str]) -> None:
+        began = time.monotonic()
+        progress = StageProgress(stage, total, self._folder.metrics_path)
+        try:
+            run_stage_process(
+                arguments,
+                log=self._folder.path / "logs" / f"{stage}.log",
+                progress=progress,
+                stall_timeout_s=self._config.hardware.stall_timeout_s,
+                environment=self._environment,
+            )
+        finally:
+            self._state.record(
+                stage, seconds=time.monotonic() - began, steps=progress.step, done=False
+            )
+
+    def _finish(self, stage: str, steps: int, **made: str) -> None:
+        self._state.record(stage, seconds=0.0, steps=steps, done=True, **made)
+
+
+def _environment(config: RunConfig, folder: RunFolder) -> dict[str, str]:
+    """Variables of the stage processes; the parent's own pass through."""
+    found = {"FFR_RUN_ID": f"{config.name}-{os.getpid()}", "TOKENIZERS_PARALLELISM": "false",
+             "RAY_DEDUP_LOGS": "0", "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    if config.hardware.platform == "cpu":
+        threads = str(config.hardware.threads or 1)
+        found |= {"VERL_PLATFORM": "cpu", "FFR_TORCH_THREADS": threads, "OMP_NUM_THREADS": threads,
+                  "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
+    return found

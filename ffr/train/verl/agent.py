@@ -1,0 +1,148 @@
+"""Agent-loop workers: one coroutine per question drives the engine-free repair loop.
+
+verl's own worker starts ``n`` independent trajectories; repair decides over the whole
+group (whom to repair, which attempt to train, the baselines), so the group is the unit
+here.  Rows reach the queue only when the whole group is done: never half a group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from typing import Any
+
+import ray
+import transfer_queue as tq
+from verl.experimental.agent_loop.agent_loop import AgentLoopMetrics, AgentLoopOutput
+from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
+
+from ffr.config.load import load_config
+from ffr.data.question import Question
+from ffr.patches.media import MediaStore
+from ffr.repair.group import TrainRow
+from ffr.repair.loop import RepairLoop
+from ffr.run.folder import RunFolder
+from ffr.teacher.build import build_teacher
+from ffr.train.rendering import PromptRenderer
+from ffr.train.verl.engine_student import EngineStudent
+
+__all__ = ["RepairManager", "RepairWorker"]
+
+logger = logging.getLogger(__name__)
+
+
+class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: ignore[misc]
+    """Runs groups of rollouts, repairs included, and queues their rows."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        custom = self.config.actor_rollout_ref.rollout.custom.ffr
+        self._folder = RunFolder.open(custom.run_dir)
+        self._run = load_config([self._folder.config_path])
+        self._renderer = PromptRenderer(
+            self._run.student,
+            media_root=custom.media_root,
+            model_path=self.config.actor_rollout_ref.model.path,
+            patch_media=MediaStore(custom.store_dir),
+            frame_cache=custom.get("frame_cache"),
+        )
+        self._teacher = build_teacher(
+            self._run.teacher,
+            self._run.store,
+            store_dir=custom.store_dir,
+            media_root=custom.media_root,
+            base_url=custom.get("teacher_base_url"),
+            share=1.0 / self.config.actor_rollout_ref.rollout.agent.num_workers,
+        )
+        self.processor.get_rope_index_kwargs = _rope_kwargs
+
+    async def _run_prompt(
+        self, prompt: dict[str, Any], sampling_params: dict[str, Any],
+        trajectory: dict[str, Any], trace: bool = False,
+    ) -> None:
+        uid = prompt["uid"]
+        validate = bool(trajectory["validate"])
+        partition = "val" if validate else "train"
+        await tq.async_kv_put(key=uid, partition_id=partition, tag={"status": "running"})
+        tag: dict[str, Any] = {"status": "finished"}
+        try:
+            await self._run_group(prompt, sampling_params, int(trajectory["step"]), validate)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # Whatever went wrong in the engine ends the run (replay.py); it must say what it was.
+            logger.error("group %s failed:\n%s", uid, traceback.format_exc())
+            tag = {"status": "failure", "error": f"{type(error).__name__}: {error}"[:2000]}
+        await tq.async_kv_put(key=uid, partition_id=partition, tag=tag)
+
+    async def _run_group(
+        self, prompt: dict[str, Any], sampling_params: dict[str, Any], step: int, validate: bool
+    ) -> None:
+        began = time.monotonic()
+        question = Question.model_validate_json(prompt["question_json"])
+        student = EngineStudent(
+            client=self.llm_client,
+            renderer=self._renderer,
+            sampling_params=sampling_params,
+            engine=self.config.actor_rollout_ref.rollout.name,
+            seed_parts=(self._run.seed, step, question.id, validate),
+        )
+        loop = RepairLoop(
+            student=student,
+            teacher=self._teacher,
+            renderer=self._renderer,
+            config=self._run.repair,
+            reward=self._run.reward,
+            advantage=self._run.advantage,
+            group_size=self._run.grpo.group_size,
+        )
+        if validate:
+            count = self.config.actor_rollout_ref.rollout.val_kwargs.n
+            result = await loop.run_first_pass_only(question, count)
+        else:
+            result = await loop.run_group(question)
+            self._folder.append_group(
+                step,
+                {**result.record.model_dump(mode="json"), "seconds": time.monotonic() - began},
+            )
+        for session, row in enumerate(result.rows):
+            await self._put_row(row, prompt, session, validate)
+
+    async def _put_row(self, row: TrainRow, prompt: dict[str, Any], session: int, validate: bool) -> None:
+        encoded = await self._renderer.encode(row.context)
+        rollout = row.rollout
+        output = AgentLoopOutput(
+            prompt_ids=list(encoded.prompt_ids),
+            response_ids=list(rollout.token_ids),
+            response_mask=[1] * len(rollout.token_ids),
+            multi_modal_data={"processed": encoded.multi_modal_inputs},
+            reward_score=row.reward,
+            num_turns=2,
+            metrics=AgentLoopMetrics(),
+            extra_fields={
+                "ffr_advantage": row.advantage,
+                "reward_extra_info": {"category": row.category, "acc": row.accuracy},
+                "min_global_steps": prompt["global_steps"],
+                "max_global_steps": prompt["global_steps"],
+            },
+        )
+        await self._agent_loop_postprocess(output, validate, session_id=session, **prompt)
+
+    def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: Any) -> dict[str, Any]:
+        # The tensors the rollout was generated with, not a second run of the processor.
+        return dict(output.multi_modal_data["processed"])
+
+
+def _rope_kwargs(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Qwen2.5-VL's positions depend on the seconds per frame group; verl does not pass them."""
+    return {k: inputs[k] for k in ("second_per_grid_ts",) if k in inputs}
+
+
+class RepairManager(AgentLoopManagerTQ):  # type: ignore[misc]
+    """Starts :class:`RepairWorker` actors instead of verl's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agent_loop_workers_class = ray.remote(RepairWorker)

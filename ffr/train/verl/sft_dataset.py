@@ -1,0 +1,90 @@
+"""SFT records as verl's SFT trainer wants them: ids, 4-D positions, loss mask, pixels.
+
+The prompt is rendered by the same code as in RL and evaluation; the loss covers the
+response, its end token and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch.utils.data import Dataset
+
+from ffr.config.load import load_config
+from ffr.data.sft_record import SftRecord, load_sft_records
+from ffr.patches.media import MediaStore
+from ffr.run.folder import RunFolder
+from ffr.train.rendering import PromptRenderer
+from ffr.train.verl.positions import position_ids
+from student.prompt_parts import StudentPrompt
+
+__all__ = ["SftDataset"]
+
+
+class SftDataset(Dataset):  # type: ignore[type-arg]
+    """Rows of an SFT record file; tensors are made on first use and kept."""
+
+    def __init__(
+        self,
+        parquet_files: str,
+        tokenizer: Any,
+        config: DictConfig,
+        processor: Any = None,
+        max_samples: int = -1,
+    ) -> None:
+        # verl names the argument after its own format; ours is JSON lines.
+        path = Path(parquet_files)
+        self._records = load_sft_records(path)
+        if max_samples > 0:
+            self._records = self._records[:max_samples]
+        run = load_config([RunFolder.open(config.ffr.run_dir).config_path])
+        self._limit = int(config.max_length)
+        self._processor = processor
+        self._renderer = PromptRenderer(
+            run.student,
+            media_root=config.ffr.media_root,
+            model_path=config.ffr.model,
+            patch_media=MediaStore(path.parent / "media"),
+            frame_cache=config.ffr.get("frame_cache"),
+        )
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index not in self._rows:
+            self._rows[index] = self._row(self._records[index])
+        row = self._rows[index]
+        return {**row, "multi_modal_inputs": dict(row["multi_modal_inputs"])}
+
+    def _row(self, record: SftRecord) -> dict[str, Any]:
+        prompt = asyncio.run(self._prompt(record))
+        encoded = self._renderer.processor.encode(prompt)
+        response = self._renderer.processor.encode_response(record.response)
+        ids = torch.tensor([*encoded.prompt_ids, *response])
+        if len(ids) > self._limit:
+            raise ValueError(
+                f"record {record.question.id!r} has {len(ids)} tokens, the limit is {self._limit}; "
+                "raise student.max_prompt_tokens or max_response_tokens, or shorten the record"
+            )
+        mask = torch.zeros_like(ids)
+        mask[len(encoded.prompt_ids):] = 1
+        inputs = dict(encoded.multi_modal_inputs)
+        positions = position_ids(self._processor, ids, inputs)
+        inputs.pop("mm_token_type_ids", None)
+        return {
+            "input_ids": ids,
+            "position_ids": positions,
+            "loss_mask": mask,
+            "multi_modal_inputs": inputs,
+        }
+
+    async def _prompt(self, record: SftRecord) -> StudentPrompt:
+        if record.patch is None:
+            return await self._renderer.question(record.question.asked)
+        return await self._renderer.patched(record.question.asked, record.patch)

@@ -1,0 +1,36 @@
+"""What the trainer writes into the run folder after each step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ffr.run.folder import RunFolder
+from ffr.run.metrics import step_metrics
+
+__all__ = ["StepLog"]
+
+
+class StepLog:
+    """Metrics of a step: verl's own and those of the repair loop, one JSON line a step."""
+
+    def __init__(self, run_dir: str) -> None:
+        self._folder = RunFolder.open(run_dir)
+
+    def step_metrics(self, step: int) -> dict[str, float]:
+        """Aggregate the group records the workers wrote for this step."""
+        return step_metrics(self._folder.read_step(step))
+
+    def write(self, step: int, metrics: dict[str, Any], *, seconds: float) -> None:
+        """Append one line to ``metrics.jsonl``."""
+        numbers = {
+            key: float(value)
+            for key, value in metrics.items()
+            if isinstance(value, int | float) or hasattr(value, "item")
+        }
+        finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+        self._folder.append_metrics({"stage": "grpo", "step": step, "seconds": seconds, **finite})
+
+    def checkpoint(self, step: int) -> None:
+        """Note that everything up to ``step`` is safe."""
+        self._folder.append_metrics({"stage": "grpo", "step": step, "event": "checkpoint"})
