@@ -181,13 +181,15 @@ def _patch_parts(
     if guidance := _one_line(patch.guidance):
         yield TextPart(f" {guidance}" if compact else f"\nGuidance: {guidance}")
     if config.patch_render == "structured_visual":
-        for frame in patch.frames:
+        for index, frame in enumerate(patch.frames):
             if frame.image_sha256 not in images:
                 raise PatchRenderError(
                     f"patch {patch.patch_id[:12]} names image {frame.image_sha256[:12]} "
                     f"({format_time(frame.t_s)}) but it was not given; load it from the media store"
                 )
-            yield TextPart(f"\n{_image_label(frame, compact=compact)}")
+            # An image ends with its own token: a compact label behind one needs no line break.
+            start = "" if compact and index else "\n"
+            yield TextPart(f"{start}{_image_label(frame, compact=compact)}")
             yield ImagePart(images[frame.image_sha256])
 
 

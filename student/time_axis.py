@@ -7,8 +7,24 @@ observability gate and the evaluation read it: no second notion of time exists.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
-__all__ = ["TimeAxis"]
+__all__ = ["TimeAxis", "VideoMetadataDict"]
+
+_CLOCK_HZ = 1000
+
+
+class VideoMetadataDict(TypedDict):
+    """Video metadata in the form Hugging Face processors, verl and vLLM take.
+
+    Times are what ``frames_indices[i] / fps`` says, in seconds.
+    """
+
+    total_num_frames: int
+    fps: float
+    duration: float
+    frames_indices: list[int]
+    video_backend: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,22 @@ class TimeAxis:
         if len(self.times_s) < 2 or self.times_s[-1] <= self.times_s[0]:
             return 1.0 / max(self.duration_s, 1e-6)
         return (len(self.times_s) - 1) / (self.times_s[-1] - self.times_s[0])
+
+    def video_metadata(self) -> VideoMetadataDict:
+        """A fresh metadata record that carries the true times to the millisecond.
+
+        Processors know times only as ``index / fps``.  Counting in milliseconds instead of source
+        frames keeps them true for variable frame rates too.  Processors may extend the list of
+        indices in place, so every call makes a new one.
+        """
+        indices = [round(t * _CLOCK_HZ) for t in self.times_s]
+        return VideoMetadataDict(
+            total_num_frames=max(round(self.duration_s * _CLOCK_HZ), indices[-1] + 1),
+            fps=float(_CLOCK_HZ),
+            duration=self.duration_s,
+            frames_indices=indices,
+            video_backend="pyav",
+        )
 
     def group_times_s(self, frames_per_group: int = 2) -> tuple[float, ...]:
         """Mean time of each group of frames merged by the vision tower (last frame repeats)."""
