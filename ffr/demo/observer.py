@@ -40,7 +40,7 @@ class ObserverSettings:
     spacing_s: float = 0.2
     small_side: float = 0.12
     zoom_scale: float = 1.7
-    overview_frames: int = 4
+    overview_frames: int = 3
     film_frames: int = 12
     max_rounds: int = 6
 
@@ -158,15 +158,16 @@ class Observer:
         self, conversation: Conversation, tools: Mapping[str, ToolSpec], span: tuple[float, float]
     ) -> ToolRequest | None:
         """The next close look at ``span``: the whole of it, then once more half a step later."""
-        start_s, end_s = span
-        step = self._settings.spacing_s
-        inset = 0.1 * step  # the frame at a slot's very edge may belong to its neighbour
-        dense = math.ceil((end_s - start_s) / step) + 1
-        plans = (
-            (start_s + inset, end_s - inset, dense),
-            (start_s + inset + step / 2, end_s - inset - step / 2, max(2, dense - 3)),
-        )
         name = "clip" if "clip" in tools else "timestamp"
+        if name not in tools:
+            return None
+        # The frame at a slot's very edge may belong to its neighbour.
+        inset = 0.1 * self._settings.spacing_s
+        start_s, end_s = span[0] + inset, span[1] - inset
+        wanted = math.ceil((end_s - start_s) / self._settings.spacing_s) + 1
+        frames = max(3, min(wanted, tools[name].most("frames", wanted)))
+        half = (end_s - start_s) / (frames - 1) / 2
+        plans = ((start_s, end_s, frames), (start_s + half, end_s - half, frames - 1))
         made = sum(call.name == name for call in conversation.calls)
         return self._call(tools, name, *plans[made]) if made < len(plans) else None
 
@@ -176,7 +177,9 @@ class Observer:
         spec = tools.get(name)
         if spec is None or end_s <= start_s:
             return None
-        return compose(spec, start_s=round(start_s, 3), end_s=round(end_s, 3), frames=frames)
+        return compose(
+            spec, start_s=round(start_s, 3), end_s=round(end_s, 3), frames=frames, mode="exact"
+        )
 
     def _frames(self, conversation: Conversation, span: tuple[float, float]) -> list[_Seen]:
         """Whole frames within ``span``, one per time, in time order, all from one source.

@@ -28,6 +28,11 @@ class ToolSpec:
     properties: Mapping[str, Any]
     required: frozenset[str]
 
+    def most(self, parameter: str, otherwise: int) -> int:
+        """Largest whole number the schema allows for ``parameter``, if it names one."""
+        _, high = _bounds(self.properties.get(parameter))
+        return otherwise if math.isinf(high) else int(high)
+
 
 def read_tools(tools: Sequence[Mapping[str, Any]]) -> dict[str, ToolSpec]:
     """Offered tools by name, from validated ``tools`` entries (see ``ffr.demo.server_wire``)."""
@@ -53,7 +58,7 @@ def compose(spec: ToolSpec, **wanted: Any) -> ToolRequest | None:
 
     Returns:
         ``None`` when a required parameter can be filled neither from ``wanted``, nor from
-        its default, nor from its ``enum``.
+        its default, nor from its ``enum``, nor left ``null``.
     """
     arguments: dict[str, Any] = {}
     for name, schema in spec.properties.items():
@@ -113,4 +118,10 @@ def _fallback(schema: Any) -> Any:
         choices = branch.get("enum")
         if isinstance(choices, list) and choices:
             return choices[0]
+        if branch.get("type") == "null" or "null" in _as_list(branch.get("type")):
+            return None
     return _UNSET
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -188,7 +188,7 @@ def _check_calls(calls: Any, where: str) -> int:
         ):
             raise RequestError(
                 f"{where}[{number}] needs id, function.name and function.arguments as strings",
-                param=where,
+                param=f"{where}[{number}]",
             )
         written += len(function["name"]) + len(function["arguments"])
     return written // _CHARACTERS_PER_TOKEN
