@@ -1,1 +1,29 @@
-"""What a teacher can do to a video, and the API for new tools."""
+"""What a teacher can do to a video, and the API for new tools.
+
+A tool is a typed function with a Google-style docstring under ``@teacher_tool``;
+``teacher_tools/tools/clip.py`` is a short example.
+"""
+
+from __future__ import annotations
+
+from teacher_tools.encode import encode_jpeg
+from teacher_tools.errors import ToolDefinitionError, ToolError, ToolsetError
+from teacher_tools.evidence import Evidence, Frame
+from teacher_tools.schema import Box, Seconds
+from teacher_tools.tool import Tool, teacher_tool
+from teacher_tools.video import Budget, Video
+
+__all__ = [
+    "Box",
+    "Budget",
+    "Evidence",
+    "Frame",
+    "Seconds",
+    "Tool",
+    "ToolDefinitionError",
+    "ToolError",
+    "ToolsetError",
+    "Video",
+    "encode_jpeg",
+    "teacher_tool",
+]
