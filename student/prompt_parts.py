@@ -28,7 +28,7 @@ class TextPart:
 class VideoPart:
     """Sampled frames: ``frames`` is uint8 RGB of shape (T, H, W, 3), ``axis`` their times."""
 
-    frames: npt.NDArray[np.uint8]
+    frames: npt.NDArray[np.uint8] = field(repr=False)
     axis: TimeAxis
 
 
@@ -36,7 +36,7 @@ class VideoPart:
 class ImagePart:
     """One still image: uint8 RGB of shape (H, W, 3)."""
 
-    image: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8] = field(repr=False)
 
 
 Part = TextPart | VideoPart | ImagePart

@@ -47,7 +47,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(case=cases())
 def test_rows_are_always_sound(world: Any, case: dict[str, Any]) -> None:
