@@ -12,16 +12,10 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from ffr.data.question import Question
 
-__all__ = ["KeyMaker", "canonical_hash", "normalise", "video_content_id"]
-
-_WHOLE_BYTES = 32 << 20
-_CHUNK_BYTES = 1 << 20
-_CHUNKS = 16
+__all__ = ["KeyMaker", "canonical_hash", "normalise"]
 
 
 def canonical_hash(value: object) -> str:
@@ -36,34 +30,6 @@ def normalise(text: str) -> str:
     """Case-folded, Unicode-normalised text with single spaces and no punctuation at its ends."""
     folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return folded.strip(" .,;:!?'\"()[]{}`*")
-
-
-def video_content_id(path: Path | str) -> str:
-    """Identity of a video's bytes, the same on every machine.
-
-    Up to 32 MiB the whole file is hashed; beyond, its size and 16 evenly spaced chunks of
-    1 MiB, first and last included.  Remembered per (path, size, modification time).
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    resolved = Path(path).resolve()
-    status = resolved.stat()
-    return _content_id(resolved, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=65536)
-def _content_id(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - cache key
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        if size <= _WHOLE_BYTES:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        else:
-            for i in range(_CHUNKS):
-                file.seek((size - _CHUNK_BYTES) * i // (_CHUNKS - 1))
-                digest.update(file.read(_CHUNK_BYTES))
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -85,7 +51,12 @@ class KeyMaker:
     patch_budget: Mapping[str, int]
 
     def key(self, video_id: str, question: Question, wrong_answer: str | None) -> str:
-        """SHA-256 in hex.  ``wrong_answer`` is what the failed rollout answered, if anything.
+        """SHA-256 in hex of the request.
+
+        Args:
+            video_id: identity of the video's bytes (``teacher_tools.media.content_id``).
+            question: with its gold answer.
+            wrong_answer: what the failed rollout answered, if anything.
 
         The gold answer is part of it because the leak gate depends on it: a corrected label
         must not revive a patch that was checked against the wrong one.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from ffr.data.question import Question
-from ffr.patches.keys import KeyMaker, canonical_hash, normalise, video_content_id
+from ffr.patches.keys import KeyMaker, canonical_hash, normalise
 
 MAKER = KeyMaker("m", "p" * 64, {"clip": "1", "zoom": "2"}, True, {"frames": 4, "words": 60})
 QUESTION = Question(
@@ -64,31 +62,3 @@ def test_canonical_hash_refuses_nan() -> None:
 def test_normalise_folds_width_and_case() -> None:
     assert normalise(" (Ｂ). ") == "b"
     assert normalise("A  red\tCircle!") == "a red circle"
-
-
-def test_video_id_follows_content_not_name(tmp_path: Path) -> None:
-    first, second, other = (tmp_path / n for n in ("a.mp4", "b.mp4", "c.mp4"))
-    first.write_bytes(b"x" * 1000)
-    second.write_bytes(b"x" * 1000)
-    other.write_bytes(b"x" * 999 + b"y")
-    assert video_content_id(first) == video_content_id(second) != video_content_id(other)
-    before = video_content_id(first)
-    first.write_bytes(b"z" * 1000)
-    os.utime(first, ns=(1, 1))
-    assert video_content_id(first) != before
-
-
-def test_long_videos_are_sampled_at_both_ends(tmp_path: Path) -> None:
-    path = tmp_path / "long.mp4"
-
-    def with_byte(offset: int, mtime_ns: int) -> str:
-        with path.open("wb") as file:
-            file.truncate(40 << 20)
-            file.seek(offset)
-            file.write(b"!")
-        os.utime(path, ns=(mtime_ns, mtime_ns))
-        return video_content_id(path)
-
-    ids = {with_byte(0, 1), with_byte((40 << 20) - 1, 2), with_byte(20 << 20, 3)}
-    assert len(ids) >= 2
-    assert with_byte(0, 4) in ids

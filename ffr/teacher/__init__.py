@@ -1,0 +1,1 @@
+"""The frozen teacher: who looks into the video and writes evidence patches."""

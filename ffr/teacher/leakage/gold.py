@@ -1,0 +1,137 @@
+"""What the leak rules look for: the gold answer of one question in comparable form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ffr.data.question import Question, option_letters
+from ffr.teacher.leakage.numbers import digits, numbers, time_mentions
+from ffr.teacher.leakage.text import GENERIC, clean, contains, content, words
+
+__all__ = ["Gold", "gold_of"]
+
+YES_NO = frozenset({"yes", "no", "true", "fals"})
+_ASKS_TIME = re.compile(
+    r"\b(?:when|what time|which (?:second|minute)|how (?:long|many (?:seconds|minutes))"
+    r"|at what (?:second|time|point|moment)|timestamp|duration)\b",
+    re.IGNORECASE,
+)
+_ASKS_LENGTH = re.compile(r"\bhow (?:long|many (?:seconds|minutes))\b|\bduration\b", re.IGNORECASE)
+_TIME_VALUE = re.compile(r"\d:\d\d|\d ?-?(?:s|secs?|seconds?|min(?:ute)?s?|秒)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Gold:
+    """The gold answer as the rules compare it.
+
+    Attributes:
+        text: spelled out, cleaned, number words as digits.
+        letter: option letter, for choice questions.
+        letters: all option letters of the question.
+        phrase: content stems of ``text``.
+        others: content stems of every other option, by letter.
+        asked: all stems of the question's stem.
+        said: the question itself says the gold text, not as one of several alternatives.
+        weights: stem to how strongly it singles the gold answer out (0 to 1); only stems that
+            the question does not use.  A stem that k of the n-1 other options share weighs
+            1 - k/(n-1).
+        value: the number, when the answer is one.
+        approximate: a value close to ``value`` earns credit too.
+        times_s: the times, when the question asks for a time; ``asks_length`` for a duration.
+        yes_no: the answer is yes, no, true or false.
+    """
+
+    text: str
+    letter: str | None
+    letters: tuple[str, ...]
+    phrase: tuple[str, ...]
+    others: dict[str, tuple[str, ...]]
+    asked: frozenset[str]
+    said: bool
+    weights: dict[str, float]
+    value: float | None
+    approximate: bool
+    times_s: tuple[float, ...]
+    asks_length: bool
+    percent: bool
+    yes_no: bool
+
+
+def gold_of(question: Question) -> Gold:
+    """Facts of one question's gold answer."""
+    text, asked_text = _prepare(question.answer_text), _prepare(question.question)
+    letters = option_letters(len(question.options))
+    options = {
+        letter: tuple(content(words(_prepare(option))))
+        for letter, option in zip(letters, question.options, strict=True)
+    }
+    letter = question.answer if question.answer_type == "choice" else None
+    others = {k: v for k, v in options.items() if k != letter}
+    phrase = tuple(content(words(text)))
+    asked = words(asked_text)
+    weights = _weights(phrase, others, frozenset(asked))
+    found = numbers(text)
+    is_value = len(found) == 1 and (
+        question.answer_type in ("number", "regression")
+        or all(_is_number(t) for t in weights)
+        or (not others and len(phrase) <= 3)
+    )
+    value = float(found[0]) if is_value else None
+    is_time = bool(found) and (
+        bool(_TIME_VALUE.search(text)) or (is_value and bool(_ASKS_TIME.search(asked_text)))
+    )
+    return Gold(
+        text=text,
+        letter=letter,
+        letters=letters,
+        phrase=phrase,
+        others=others,
+        asked=frozenset(asked),
+        said=_said(phrase, others, asked, asked_text),
+        weights=weights,
+        value=value,
+        approximate=question.answer_type == "regression" or (value is not None and value % 1 != 0),
+        times_s=tuple(time_mentions(text)) if is_time else (),
+        asks_length=bool(_ASKS_LENGTH.search(asked_text)),
+        percent="%" in text or "percent" in text.lower(),
+        yes_no=len(phrase) == 1 and phrase[0] in YES_NO,
+    )
+
+
+def _prepare(text: str) -> str:
+    return digits(clean(text))
+
+
+def _is_number(token: str) -> bool:
+    return token[0].isdigit()
+
+
+def _weights(
+    phrase: tuple[str, ...], others: dict[str, tuple[str, ...]], asked: frozenset[str]
+) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for token in phrase:
+        if token in asked:
+            continue
+        sharing = sum(token in other for other in others.values())
+        weight = 1.0 - sharing / len(others) if others else 1.0
+        if weight > 0:
+            weights[token] = weight
+    telling = {t: w for t, w in weights.items() if t not in GENERIC}
+    return telling or weights
+
+
+def _said(
+    phrase: tuple[str, ...],
+    others: dict[str, tuple[str, ...]],
+    asked: list[str],
+    asked_text: str,
+) -> bool:
+    """The stem says it, and neither another option nor an "or" makes it one alternative."""
+    telling = content(asked)
+    if not contains(telling, phrase) or any(contains(telling, o) for o in others.values() if o):
+        return False
+    last, first = re.escape(phrase[-1]), re.escape(phrase[0])
+    listed = rf"\b{last}\w* or\b|\bor (?:an? |the )?{first}"
+    return not re.search(listed, asked_text, re.IGNORECASE)
