@@ -48,7 +48,8 @@ class AskedQuestion(BaseModel):
             raise ValueError(f"question of id={self.id!r} is empty; give the stem as text")
         if self.answer_type == "choice" and not 2 <= len(self.options) <= 26:
             raise ValueError(
-                f"id={self.id!r} is a choice question with {len(self.options)} options; give 2 to 26"
+                f"id={self.id!r} is a choice question with {len(self.options)} options; "
+                "give 2 to 26"
             )
         if self.answer_type != "choice" and self.options:
             raise ValueError(
