@@ -99,10 +99,10 @@ def ruled_out(text: str, gold: Gold) -> set[str]:
 
 
 def _alludes(tokens: list[str], letter: str, gold: Gold) -> bool:
-    """At least half of the words that only this option has are among ``tokens``."""
+    """At least a third of the words that only this option has are among ``tokens``."""
     elsewhere = {t for k, other in gold.others.items() if k != letter for t in other}
     own = set(gold.others[letter]) - elsewhere - set(gold.phrase) - gold.asked
-    return bool(own) and 2 * len(own.intersection(tokens)) >= len(own)
+    return bool(own) and 3 * len(own.intersection(tokens)) >= len(own)
 
 
 def says_the_other(text: str, gold: Gold) -> bool:
