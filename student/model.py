@@ -1,0 +1,48 @@
+"""Load a student's weights, tiny or real, by the same code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from student import torchvision_shim
+
+torchvision_shim.install()
+
+import torch  # noqa: E402
+from transformers import AutoModelForImageTextToText  # noqa: E402
+
+from ffr.config.student import StudentConfig  # noqa: E402
+from ffr.errors import UserError  # noqa: E402
+
+__all__ = ["load_model"]
+
+
+def load_model(folder: Path | str, config: StudentConfig, *, device: str = "cpu") -> Any:
+    """The checkpoint in ``folder`` as a model in evaluation mode.
+
+    Args:
+        folder: a Hugging Face checkpoint folder.
+        config: ``dtype`` and ``attention`` are read.
+        device: torch device name.
+
+    Raises:
+        UserError: the folder holds no model, or the device is missing.
+    """
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=getattr(torch, config.dtype), attn_implementation=config.attention
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(
+            f"cannot load a student from {str(folder)!r} with attention={config.attention!r} "
+            f"({type(error).__name__}: {str(error).splitlines()[0]}); check student.path, "
+            "student.dtype and student.attention"
+        ) from error
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"device={device!r} cannot be used ({str(error).splitlines()[0]}); set "
+            "hardware.platform to what this machine has"
+        ) from error
