@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from ffr.config.student import StudentConfig
 from ffr.data.question import AskedQuestion
+from ffr.patches.files import StoreError
 from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch
 from ffr.repair.renderer import PromptOverBudget
 from student.frame_cache import FrameCache
-from student.patch_images import load_patch_images
-from student.processor import EncodedPrompt, StudentProcessor
-from student.prompt import render_patched, render_question
+from student.patch_images import PatchImageError, load_patch_images
+from student.processor import EncodedPrompt, PromptTooLongError, StudentProcessor
+from student.prompt import PatchRenderError, render_patched, render_question
 from student.prompt_parts import StudentPrompt, VideoPart
 from teacher_tools.media.access import resolve_media
 
@@ -41,40 +41,41 @@ class PromptRenderer:
         self._root = Path(media_root)
         self._media = patch_media
         self._frames = FrameCache(student.frames, folder=Path(frame_cache) if frame_cache else None)
-        self.processor = StudentProcessor(model_path)
-        self._encoded: WeakKeyDictionary[StudentPrompt, EncodedPrompt] = WeakKeyDictionary()
+        self.processor = StudentProcessor(model_path, max_prompt_tokens=student.max_prompt_tokens)
 
     async def question(self, asked: AskedQuestion) -> StudentPrompt:
-        """The plain prompt. Raises MediaError when the video cannot be read."""
+        """The plain prompt.
+
+        Raises:
+            MediaError: the video cannot be read.
+            PromptTooLongError: it has more tokens than ``student.max_prompt_tokens``.
+        """
         video = await self._video(asked)
-        return render_question(
+        prompt = render_question(
             asked, video, self._student.prompt,
-            write_frame_times=self.processor.needs_written_times,
+            write_frame_times=self.processor.write_frame_times,
         )
+        await self.encode(prompt)
+        return prompt
 
     async def patched(self, asked: AskedQuestion, patch: EvidencePatch) -> StudentPrompt:
         """The prompt with evidence.
 
         Raises:
             PromptOverBudget: it has more tokens than ``student.max_prompt_tokens``.
+            PatchRenderError: an image of the patch is missing or its text cannot be shown.
         """
         video = await self._video(asked)
         prompt = await asyncio.to_thread(self._render_patched, asked, video, patch)
-        encoded = await self.encode(prompt)
-        if len(encoded.prompt_ids) > self._student.max_prompt_tokens:
-            raise PromptOverBudget(
-                f"the patched prompt has {len(encoded.prompt_ids)} tokens, "
-                f"student.max_prompt_tokens is {self._student.max_prompt_tokens}"
-            )
+        try:
+            await self.encode(prompt)
+        except PromptTooLongError as error:
+            raise PromptOverBudget(str(error)) from error
         return prompt
 
     async def encode(self, prompt: StudentPrompt) -> EncodedPrompt:
-        """Token ids and model tensors of a prompt, made once per prompt object."""
-        known = self._encoded.get(prompt)
-        if known is None:
-            known = await asyncio.to_thread(self.processor.encode, prompt)
-            self._encoded[prompt] = known
-        return known
+        """Token ids and model tensors of a prompt; equal prompts are processed once."""
+        return await asyncio.to_thread(self.processor.encode, prompt)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of a response, without special tokens."""
@@ -82,7 +83,7 @@ class PromptRenderer:
 
     def is_cut_off(self, token_ids: Sequence[int]) -> bool:
         """Whether a response ended at the token limit instead of with an end token."""
-        return not token_ids or token_ids[-1] not in self.processor.end_token_ids
+        return not token_ids or token_ids[-1] not in self.processor.stop_token_ids
 
     async def _video(self, asked: AskedQuestion) -> VideoPart:
         path = resolve_media(asked.video, self._root)
@@ -91,8 +92,11 @@ class PromptRenderer:
     def _render_patched(
         self, asked: AskedQuestion, video: VideoPart, patch: EvidencePatch
     ) -> StudentPrompt:
-        images = load_patch_images(patch, self._media.get, self._student.frames)
+        try:
+            images = load_patch_images(patch, self._media.get, self._student.frames)
+        except (PatchImageError, StoreError) as error:
+            raise PatchRenderError(str(error)) from error
         return render_patched(
             asked, video, patch, images, self._student.prompt,
-            write_frame_times=self.processor.needs_written_times,
+            write_frame_times=self.processor.write_frame_times,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
 from typing import Any
 
@@ -21,8 +20,8 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from ffr.config.load import load_config
 from ffr.data.question import Question
 from ffr.patches.media import MediaStore
-from ffr.repair.group import TrainRow
 from ffr.repair.loop import RepairLoop
+from ffr.repair.rows import TrainRow
 from ffr.run.folder import RunFolder
 from ffr.teacher.build import build_teacher
 from ffr.train.rendering import PromptRenderer
@@ -80,19 +79,17 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
     async def _run_group(
         self, prompt: dict[str, Any], sampling_params: dict[str, Any], step: int, validate: bool
     ) -> None:
-        began = time.monotonic()
         question = Question.model_validate_json(prompt["question_json"])
         student = EngineStudent(
             client=self.llm_client,
             renderer=self._renderer,
             sampling_params=sampling_params,
-            engine=self.config.actor_rollout_ref.rollout.name,
             seed_parts=(self._run.seed, step, question.id, validate),
         )
         loop = RepairLoop(
             student=student,
             teacher=self._teacher,
-            renderer=self._renderer,
+            render=self._renderer,
             config=self._run.repair,
             reward=self._run.reward,
             advantage=self._run.advantage,
@@ -100,14 +97,13 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         )
         if validate:
             count = self.config.actor_rollout_ref.rollout.val_kwargs.n
-            result = await loop.run_first_pass_only(question, count)
+            result = await loop.run_first_pass_only(question, count=count)
         else:
-            result = await loop.run_group(question)
-            self._folder.append_group(
-                step,
-                {**result.record.model_dump(mode="json"), "seconds": time.monotonic() - began},
-            )
-        for session, row in enumerate(result.rows):
+            result = await loop.run_group(question, group=prompt["uid"])
+            self._records.append(result.record.at(step, self._attempt))
+        # Rows without gradient are not worth a forward pass; one stays, so that no group is empty.
+        rows = [row for row in result.rows if row.live] or list(result.rows[:1])
+        for session, row in enumerate(rows):
             await self._put_row(row, prompt, session, validate)
 
     async def _put_row(self, row: TrainRow, prompt: dict[str, Any], session: int, validate: bool) -> None:
@@ -116,14 +112,14 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         output = AgentLoopOutput(
             prompt_ids=list(encoded.prompt_ids),
             response_ids=list(rollout.token_ids),
-            response_mask=[1] * len(rollout.token_ids),
-            multi_modal_data={"processed": encoded.multi_modal_inputs},
-            reward_score=row.reward,
+            response_mask=[int(row.live)] * len(rollout.token_ids),
+            multi_modal_data={"processed": encoded.tensors},
+            reward_score=row.terms.total,
             num_turns=2,
             metrics=AgentLoopMetrics(),
             extra_fields={
                 "ffr_advantage": row.advantage,
-                "reward_extra_info": {"category": row.category, "acc": row.accuracy},
+                "reward_extra_info": {"acc": row.terms.accuracy},
                 "min_global_steps": prompt["global_steps"],
                 "max_global_steps": prompt["global_steps"],
             },
@@ -132,7 +128,8 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
 
     def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: Any) -> dict[str, Any]:
         # The tensors the rollout was generated with, not a second run of the processor.
-        return dict(output.multi_modal_data["processed"])
+        # The key's presence makes verl compute M-RoPE positions from token types; it pops it.
+        return {**output.multi_modal_data["processed"], "mm_token_type_ids": True}
 
 
 def _rope_kwargs(inputs: dict[str, Any]) -> dict[str, Any]:

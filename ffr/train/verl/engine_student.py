@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from ffr.repair.protocols import Rollout
 from ffr.train.rendering import PromptRenderer
-from ffr.train.verl import hf_rollout
 from student.prompt_parts import StudentPrompt
 
 __all__ = ["EngineStudent"]
@@ -28,13 +27,11 @@ class EngineStudent:
         client: Any,
         renderer: PromptRenderer,
         sampling_params: dict[str, Any],
-        engine: str,
         seed_parts: tuple[object, ...],
     ) -> None:
         self._client = client
         self._renderer = renderer
         self._sampling = sampling_params
-        self._engine = engine
         self._seed_parts = seed_parts
         self._asked: Counter[str] = Counter()
 
@@ -42,18 +39,13 @@ class EngineStudent:
         """Sample one response; engine errors are raised as they come."""
         sampling = {**self._sampling, "seed": self._seed(prompt.patch_id or "")}
         encoded = await self._renderer.encode(prompt)
-        if self._engine == hf_rollout.NAME:
-            media: dict[str, Any] = {"multi_modal_inputs": encoded.multi_modal_inputs}
-        else:
-            media = {
-                "image_data": list(encoded.raw_images) or None,
-                "video_data": list(encoded.raw_videos) or None,
-            }
+        images, videos = self._renderer.processor.raw_media(prompt)
         output = await self._client.generate(
             request_id=uuid4().hex,
             prompt_ids=list(encoded.prompt_ids),
             sampling_params=sampling,
-            **media,
+            image_data=images or None,
+            video_data=videos or None,
         )
         return Rollout(
             prompt=prompt,

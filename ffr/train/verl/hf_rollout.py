@@ -15,9 +15,17 @@ from typing import Any
 import ray
 import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from verl.utils.device import get_device_name
 from verl.workers.rollout import base as rollout_base
 from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry, TokenOutput
+
+from ffr.config.student import StudentConfig
+from student.batching import MicroBatcher
+from student.generate import BatchGenerator, GenerationRequest
+from student.model import load_model
+from student.processor import StudentProcessor
+from student.sampling import SamplingParams
 
 __all__ = ["NAME", "HfReplica", "HfServer", "HfServerAdapter", "register"]
 
@@ -32,12 +40,15 @@ class HfServer:
     """The model behind a request queue (wrapped as a Ray actor by the replica)."""
 
     def __init__(self, model_path: str, config: dict[str, Any]) -> None:
-        from student.generate import BatchGenerator, GenerationQueue
-
         if threads := os.environ.get("FFR_TORCH_THREADS"):
             torch.set_num_threads(int(threads))
-        self._generator = BatchGenerator.load(model_path, dtype=config["dtype"])
-        self._queue = GenerationQueue(self._generator, max_batch=config["max_num_seqs"])
+        student = StudentConfig(
+            dtype=config["dtype"], attention="sdpa", max_response_tokens=config["response_length"]
+        )
+        model = load_model(model_path, student, device=get_device_name())
+        self._processor = StudentProcessor(model_path)
+        self._generator = BatchGenerator(model, self._processor)
+        self._batcher = MicroBatcher(self._generator.generate, max_batch=config["max_num_seqs"])
         self._response_length = int(config["response_length"])
         self._global_steps: int | None = None
 
@@ -46,42 +57,34 @@ class HfServer:
         request_id: str,
         prompt_ids: list[int],
         sampling_params: dict[str, Any],
-        image_data: Any = None,
-        video_data: Any = None,
-        multi_modal_inputs: dict[str, torch.Tensor] | None = None,
+        image_data: list[Any] | None = None,
+        video_data: list[Any] | None = None,
         priority: int = 0,
     ) -> TokenOutput:
-        """Sample one response.
-
-        ``multi_modal_inputs`` are the processor's tensors for exactly ``prompt_ids``; raw
-        media are refused because a second processing could disagree with the first.
-
-        Raises:
-            ValueError: raw media without processed tensors.
-        """
-        from student.generate import GenerationRequest
-
-        if multi_modal_inputs is None and (image_data or video_data):
-            raise ValueError(f"{NAME} takes processed multi_modal_inputs, not raw media")
-        output = await self._queue.submit(
-            GenerationRequest(
-                prompt_ids=tuple(prompt_ids),
-                multi_modal_inputs=multi_modal_inputs or {},
-                temperature=float(sampling_params.get("temperature", 1.0)),
-                top_p=float(sampling_params.get("top_p", 1.0)),
-                max_new_tokens=int(sampling_params.get("max_tokens") or self._response_length),
-                seed=sampling_params.get("seed"),
-            )
+        """Sample one response to expanded ``prompt_ids`` with their raw media beside them."""
+        prompt = await asyncio.to_thread(
+            self._processor.encode_expanded, prompt_ids, image_data or (), video_data or ()
         )
+        sampling = SamplingParams(
+            max_new_tokens=int(sampling_params.get("max_tokens") or self._response_length),
+            temperature=float(sampling_params.get("temperature", 1.0)),
+            top_p=float(sampling_params.get("top_p", 1.0)),
+            seed=int(sampling_params.get("seed") or 0),
+        )
+        output = await self._batcher.submit(GenerationRequest(prompt, sampling))
         return TokenOutput(
             token_ids=list(output.token_ids),
             log_probs=list(output.log_probs),
-            stop_reason="completed" if output.finish_reason == "stop" else "length",
+            stop_reason="completed",
             extra_fields={"global_steps": self._global_steps},
         )
 
     async def update_weights(self, weights: dict[str, torch.Tensor], global_steps: int | None) -> None:
-        """Load a full set of weights; raises KeyError when names do not match the model."""
+        """Load a full set of weights, between batches.
+
+        Raises:
+            ValueError: names or shapes do not match the model.
+        """
         await asyncio.to_thread(self._generator.load_weights, weights)
         if global_steps is not None:
             self._global_steps = global_steps

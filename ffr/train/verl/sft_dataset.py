@@ -65,7 +65,10 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
     def _row(self, record: SftRecord) -> dict[str, Any]:
         prompt = asyncio.run(self._prompt(record))
         encoded = self._renderer.processor.encode(prompt)
-        response = self._renderer.processor.encode_response(record.response)
+        response = self._renderer.processor.tokenizer.encode(
+            record.response, add_special_tokens=False
+        )
+        response.append(self._renderer.processor.stop_token_ids[0])
         ids = torch.tensor([*encoded.prompt_ids, *response])
         if len(ids) > self._limit:
             raise ValueError(
@@ -74,9 +77,8 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
             )
         mask = torch.zeros_like(ids)
         mask[len(encoded.prompt_ids):] = 1
-        inputs = dict(encoded.multi_modal_inputs)
+        inputs = dict(encoded.tensors)
         positions = position_ids(self._processor, ids, inputs)
-        inputs.pop("mm_token_type_ids", None)
         return {
             "input_ids": ids,
             "position_ids": positions,
