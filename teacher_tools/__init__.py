@@ -9,8 +9,10 @@ from __future__ import annotations
 from teacher_tools.encode import encode_jpeg
 from teacher_tools.errors import ToolDefinitionError, ToolError, ToolsetError
 from teacher_tools.evidence import Evidence, Frame
+from teacher_tools.runner import ToolResult, ToolRunner
 from teacher_tools.schema import Box, Seconds
 from teacher_tools.tool import Tool, teacher_tool
+from teacher_tools.toolset import Toolset, builtin_toolset, load_toolset
 from teacher_tools.video import Budget, Video
 
 __all__ = [
@@ -22,8 +24,13 @@ __all__ = [
     "Tool",
     "ToolDefinitionError",
     "ToolError",
+    "ToolResult",
+    "ToolRunner",
+    "Toolset",
     "ToolsetError",
     "Video",
+    "builtin_toolset",
     "encode_jpeg",
+    "load_toolset",
     "teacher_tool",
 ]

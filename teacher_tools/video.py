@@ -102,6 +102,19 @@ class Video:
             )
         return start, end
 
+    def check_count(self, name: str, count: int) -> int:
+        """Return ``count`` when that many frames may be returned; tells before decoding.
+
+        Raises:
+            ToolError: the tool's budget, or what the caller has left of it, is smaller.
+        """
+        if count > self._budget.frames:
+            raise ToolError(
+                f"{name}={count} is more than the {self._budget.frames} pictures that still fit; "
+                "ask for fewer"
+            )
+        return count
+
     def frames_at(
         self,
         times_s: Sequence[float],

@@ -32,11 +32,13 @@ def clip(
     Use it to look closely at a moment; the frames are spread evenly from start to end.
 
     Args:
+        video: Injected; models never see it.
         start_s: Start of the stretch, in seconds from the start of the video.
         end_s: End of the stretch, in seconds; must be larger than start_s.
         frames: How many frames to show.
     """
     start, end = video.check_window(start_s, end_s)
+    video.check_count("frames", frames)
     if frames == 1:
         times = [(start + end) / 2]
     else:

@@ -34,6 +34,7 @@ def timestamp(
     Use it to find out when something happens, before looking closer.
 
     Args:
+        video: Injected; models never see it.
         start_s: Start of the stretch in seconds; null is the start of the video.
         end_s: End of the stretch in seconds; null is the end of the video.
         frames: How many frames to show, spread evenly.
@@ -43,6 +44,7 @@ def timestamp(
     start, end = video.check_window(
         0.0 if start_s is None else start_s, video.duration_s if end_s is None else end_s
     )
+    video.check_count("frames", frames)
     times = [start + (end - start) * (i + 0.5) / frames for i in range(frames)]
     shown = distinct(video.frames_at(times, mode=mode, max_frame_pixels=CLIP_FRAME_PIXELS))
     text = f"{len(shown)} frames from {start:.2f} s to {end:.2f} s of {video.duration_s:.2f} s"

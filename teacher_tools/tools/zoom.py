@@ -31,6 +31,7 @@ def zoom(video: Video, t_s: Seconds, box: Box) -> Evidence:
     """Show one region of one frame at full resolution, to read or recognise small things.
 
     Args:
+        video: Injected; models never see it.
         t_s: Moment of the frame, in seconds from the start of the video.
         box: Region as [x0, y0, x1, y1], each from 0 to 1: left, top, right and bottom edge as
             shares of the frame's width and height.

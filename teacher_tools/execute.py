@@ -1,0 +1,118 @@
+"""One call inside a worker: load the tool, open the video, run, and say what came of it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from teacher_tools.errors import ToolError
+from teacher_tools.evidence import as_evidence
+from teacher_tools.media.access import content_id
+from teacher_tools.media.errors import MediaError, MediaTimeoutError
+from teacher_tools.media.reader import VideoReader
+from teacher_tools.media.types import DecodedFrame, FrameReader, SeekMode, VideoInfo
+from teacher_tools.tool import Tool
+from teacher_tools.toolset import Origin, load_tool
+from teacher_tools.video import Budget, Video
+from teacher_tools.wire import Head, pack, pack_evidence
+
+__all__ = ["Executor"]
+
+
+class _Watched:
+    """A reader that tells when decoding begins and ends, so that a crash can be attributed."""
+
+    def __init__(self, reader: FrameReader, tell: Callable[[str], None]) -> None:
+        self._reader = reader
+        self._tell = tell
+
+    @property
+    def info(self) -> VideoInfo:
+        self._tell("decode")
+        info = self._reader.info
+        self._tell("tool")
+        return info
+
+    @property
+    def duration_s(self) -> float:
+        return self._reader.duration_s
+
+    def frames_at(
+        self,
+        times_s: Sequence[float],
+        *,
+        mode: SeekMode = "exact",
+        max_frame_pixels: int | None = None,
+    ) -> list[DecodedFrame]:
+        self._tell("decode")
+        frames = self._reader.frames_at(times_s, mode=mode, max_frame_pixels=max_frame_pixels)
+        self._tell("tool")
+        return frames
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class Executor:
+    """Runs calls one after the other; keeps loaded tools.
+
+    Args:
+        tell: reports the phase (``decode`` or ``tool``) a call enters.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._tools: dict[tuple[str, str], Tool] = {}
+
+    def run(self, request: Head) -> bytes:
+        """Answer one request; never raises for what a tool or a file does."""
+        try:
+            return self._run(request)
+        except ToolError as error:
+            return pack({"kind": "error", "text": str(error)})
+        except MediaTimeoutError as error:
+            return _failure("timeout", str(error))
+        except MediaError as error:
+            return _failure("decode", f"{type(error).__name__}: {error}")
+        except Exception:  # noqa: BLE001 - whatever a tool raises ends the call, not the worker
+            return _failure("tool", traceback.format_exc(limit=-8))
+
+    def _run(self, request: Head) -> bytes:
+        tool = self._tool(request)
+        arguments = tool.parameters.parse(request["arguments"])
+        budget = Budget(**request["budget"])
+        path = Path(request["video"])
+        self._tell("decode")
+        with VideoReader.open(path, timeout_s=budget.seconds) as reader:
+            self._tell("tool")
+            video = Video(_Watched(reader, self._tell), lambda: content_id(path), budget)
+            evidence = as_evidence(tool(video, **arguments), video.seen)
+        if len(evidence.frames) > budget.frames:
+            raise ToolError(
+                f"{len(evidence.frames)} frames would be returned; at most {budget.frames} are "
+                "allowed here, ask for fewer"
+            )
+        if evidence.pixels > budget.pixels:
+            raise ToolError(
+                f"{evidence.pixels} pixels would be returned; at most {budget.pixels} are "
+                "allowed, ask for fewer frames"
+            )
+        head, pixels = pack_evidence(evidence)
+        return pack({"kind": "evidence", "evidence": head}, pixels)
+
+    def _tool(self, request: Head) -> Tool:
+        origin = Origin(**request["origin"])
+        key = (origin.ref, request["tool"])
+        if key not in self._tools:
+            self._tools[key] = load_tool(origin, request["tool"])
+        tool = self._tools[key]
+        if tool.hash != request["hash"]:
+            raise RuntimeError(
+                f"tool {tool.name!r} has changed since the run started; restart the run"
+            )
+        return tool
+
+
+def _failure(boundary: str, detail: str) -> bytes:
+    return pack({"kind": "failure", "boundary": boundary, "detail": detail})

@@ -1,0 +1,260 @@
+"""Runs tool calls of untrusted models on untrusted videos, in processes that can be killed.
+
+A hang, a crash or an exhausted memory costs one call.  Arguments are checked here, before any
+process sees them; videos are opened only in the workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from teacher_tools.errors import ToolError, ToolsetError, safe_text
+from teacher_tools.evidence import Evidence
+from teacher_tools.process import WorkerDiedError, WorkerProcess
+from teacher_tools.tool import Tool
+from teacher_tools.toolset import Toolset
+from teacher_tools.video import Budget
+from teacher_tools.wire import Head, unpack_evidence
+from teacher_tools.worker import IN_WORKER
+
+__all__ = ["Boundary", "ToolResult", "ToolRunner"]
+
+Boundary = Literal["decode", "tool", "timeout"]
+
+_GRACE_S = 2.0  # for a worker to report a timeout by itself before it is killed
+_CALLS_PER_WORKER = 200  # then a fresh one: native libraries leak
+_MAX_TEXT = 4_000
+_FAILED: dict[Boundary, str] = {
+    "decode": "The video could not be decoded for this call. Try another moment or another tool.",
+    "tool": "The tool failed. Try other arguments or another tool.",
+    "timeout": "The call took too long and was stopped. Ask for fewer frames or a shorter stretch.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ToolResult:
+    """What came of a call; exactly one of three.
+
+    ``evidence`` is set: the call worked.  ``boundary`` is set: it failed, and the boundary says
+    where.  Neither: the call was refused, and ``message`` tells the teacher how to mend it.
+
+    Attributes:
+        tool: name of the tool as called.
+        arguments: checked arguments with defaults filled in; empty when they were refused.
+        evidence: the answer.
+        message: text for the teacher in every case; free of paths.
+        boundary: where a failure happened.
+        detail: about a failure, for the log only: may hold paths and traces.
+        seconds: wall time from the call to the answer, waiting for a worker included.
+    """
+
+    tool: str
+    arguments: dict[str, Any]
+    evidence: Evidence | None
+    message: str
+    boundary: Boundary | None = None
+    detail: str = ""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is evidence."""
+        return self.evidence is not None
+
+
+class ToolRunner:
+    """A toolset with a small pool of workers, started when first needed.
+
+    May be called from any thread and any event loop.
+
+    Args:
+        toolset: the tools that may be called.
+        workers: most worker processes.
+        memory_bytes: limit of each worker's address space.
+        environment: names of environment variables that tools need; keys stay out otherwise.
+
+    Raises:
+        ToolsetError: started from inside a worker.
+    """
+
+    def __init__(
+        self,
+        toolset: Toolset,
+        *,
+        workers: int = 2,
+        memory_bytes: int = 4 * 2**30,
+        environment: Iterable[str] = (),
+    ) -> None:
+        if os.environ.get(IN_WORKER):
+            raise ToolsetError(
+                "a tool runner was started while a worker loaded a tools file; put the script's "
+                'own work under `if __name__ == "__main__":`'
+            )
+        self.toolset = toolset
+        self._memory_bytes = memory_bytes
+        self._environment = tuple(environment)
+        self._idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
+        self._alive: set[WorkerProcess] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="ffr-tools")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def call(
+        self, name: str, arguments_json: str, video: Path, *, max_frames: int | None = None
+    ) -> ToolResult:
+        """Run one call without blocking the event loop.
+
+        Never raises for what a model, a tool or a video does.
+
+        Args:
+            name: the tool's name as the model gave it.
+            arguments_json: its arguments as the model gave them.
+            video: the file, already resolved (``resolve_media``).
+            max_frames: most frames the caller can still use; the tool's budget when None.
+
+        Raises:
+            RuntimeError: the runner is closed.
+        """
+        return await asyncio.wrap_future(self._submit(name, arguments_json, video, max_frames))
+
+    def call_sync(
+        self, name: str, arguments_json: str, video: Path, *, max_frames: int | None = None
+    ) -> ToolResult:
+        """As ``call``, for scripts."""
+        return self._submit(name, arguments_json, video, max_frames).result()
+
+    def close(self) -> None:
+        """Kill all workers; calls under way end as failures, waiting ones are cancelled."""
+        with self._lock:
+            self._closed = True
+            alive = list(self._alive)
+        for worker in alive:
+            worker.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            alive = list(self._alive)
+        for worker in alive:
+            self._drop(worker)
+
+    def _submit(
+        self, name: str, arguments_json: str, video: Path, max_frames: int | None
+    ) -> Future[ToolResult]:
+        start = time.monotonic()
+
+        def run() -> ToolResult:
+            result = self._call(name, arguments_json, video, max_frames)
+            return dataclasses.replace(result, seconds=time.monotonic() - start)
+
+        return self._threads.submit(run)
+
+    def _call(
+        self, name: str, arguments_json: str, video: Path, max_frames: int | None
+    ) -> ToolResult:
+        tool = self.toolset.get(name)
+        if tool is None:
+            known = ", ".join(self.toolset.names) or "none"
+            return _refused(name, {}, f"unknown tool {safe_text(name, 60)!r}; available: {known}")
+        try:
+            arguments = tool.parameters.parse(arguments_json)
+        except ToolError as error:
+            return _refused(name, {}, str(error))
+        budget = tool.budget
+        if max_frames is not None and max_frames < budget.frames:
+            if max_frames < 1:
+                return _refused(name, arguments, "no more pictures fit; answer with what you have")
+            budget = dataclasses.replace(budget, frames=max_frames)
+        request = {
+            "tool": name,
+            "origin": dataclasses.asdict(self.toolset.origin(name)),
+            "hash": tool.hash,
+            "arguments": json.dumps(arguments),
+            "budget": dataclasses.asdict(budget),
+            "video": os.fspath(video),
+        }
+        try:
+            worker = self._take()
+        except WorkerDiedError as error:
+            return _failed(name, arguments, "tool", f"no worker could be started: {error}")
+        try:
+            head, blob = worker.call(request, budget.seconds + _GRACE_S)
+            result = _result(tool, arguments, budget, head, blob)
+        except WorkerDiedError as error:
+            self._drop(worker)
+            boundary: Boundary = "decode" if error.phase == "decode" else "tool"
+            return _failed(name, arguments, "timeout" if error.timed_out else boundary, str(error))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            self._drop(worker)  # it talks nonsense: broken, or taken over
+            return _failed(name, arguments, "tool", f"malformed answer: {error!r}")
+        self._give_back(worker)
+        return result
+
+    def _take(self) -> WorkerProcess:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            pass
+        worker = WorkerProcess(memory_bytes=self._memory_bytes, environment=self._environment)
+        with self._lock:
+            self._alive.add(worker)
+            if self._closed:
+                worker.kill()
+        return worker
+
+    def _give_back(self, worker: WorkerProcess) -> None:
+        if worker.calls >= _CALLS_PER_WORKER:
+            self._drop(worker)
+        else:
+            self._idle.put(worker)
+
+    def _drop(self, worker: WorkerProcess) -> None:
+        with self._lock:
+            self._alive.discard(worker)
+        worker.close()
+
+
+def _result(
+    tool: Tool, arguments: dict[str, Any], budget: Budget, head: Head, blob: memoryview
+) -> ToolResult:
+    kind = head["kind"]
+    if kind == "evidence":
+        evidence = unpack_evidence(head["evidence"], blob)
+        if len(evidence.frames) > budget.frames or evidence.pixels > budget.pixels:
+            raise ValueError("more frames or pixels than the budget allows")
+        text = safe_text(evidence.text, _MAX_TEXT)
+        return ToolResult(tool.name, arguments, dataclasses.replace(evidence, text=text), text)
+    if kind == "error":
+        return _refused(tool.name, arguments, str(head["text"]))
+    if kind == "failure" and head["boundary"] in _FAILED:
+        return _failed(tool.name, arguments, head["boundary"], str(head["detail"]))
+    raise ValueError(f"unknown kind of answer {kind!r}")
+
+
+def _refused(name: str, arguments: dict[str, Any], message: str) -> ToolResult:
+    return ToolResult(name, arguments, None, safe_text(message))
+
+
+def _failed(name: str, arguments: dict[str, Any], boundary: Boundary, detail: str) -> ToolResult:
+    return ToolResult(name, arguments, None, _FAILED[boundary], boundary, detail)
