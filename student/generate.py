@@ -73,8 +73,30 @@ class BatchGenerator:
         self.model = model
         self.processor = processor
         self.lock = threading.Lock()
-        """Held while generating; hold it to change the weights."""
+        """Held while generating and while weights change."""
         self._max_prefill_tokens = max_prefill_tokens
+
+    def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Replace all weights, between two batches.
+
+        Args:
+            weights: tensors by parameter name, as in the model's state dict; names of tied
+                weights may be left out.
+
+        Raises:
+            ValueError: a name or shape does not match the model; the weights are unchanged.
+        """
+        with self.lock:
+            own = self.model.state_dict()
+            tied = set(getattr(self.model, "all_tied_weights_keys", None) or ())
+            wrong = sorted(weights.keys() - own.keys()) + sorted(own.keys() - weights.keys() - tied)
+            wrong += [n for n in weights.keys() & own.keys() if weights[n].shape != own[n].shape]
+            if wrong:
+                raise ValueError(
+                    f"{len(wrong)} weights do not match the model, the first is {wrong[0]!r}; "
+                    "send the full state dict of the same architecture"
+                )
+            self.model.load_state_dict(dict(weights), strict=False)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[GenerationRequest]) -> list[GenerationOutput]:
@@ -82,6 +104,9 @@ class BatchGenerator:
 
         Length, temperature, nucleus and seed may differ between requests.  A request's random
         stream is its own, so batching does not change what is sampled, up to rounding.
+
+        Raises:
+            DivergedError: the model's logits are not numbers.
         """
         if not requests:
             return []

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["SamplingParams", "TokenSampler"]
+from ffr.errors import FfrError
+
+__all__ = ["DivergedError", "SamplingParams", "TokenSampler"]
+
+
+class DivergedError(FfrError):
+    """The model gives no probabilities any more."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,20 @@ class TokenSampler:
         Returns:
             Token ids (n,), and log-probabilities (n,) under the temperature (1 where greedy)
             before suppression and nucleus cut: what a trainer recomputes from plain logits.
+
+        Raises:
+            DivergedError: a logit is NaN.
         """
         scores = logits.float()
         temperature = self._temperature[rows]
         greedy = temperature == 0
         scores = scores / torch.where(greedy, 1.0, temperature)[:, None]
         log_probs = scores.log_softmax(-1)
+        if bool(log_probs.isnan().any()):
+            raise DivergedError(
+                "the student's logits are not numbers: training diverged or the checkpoint is "
+                "damaged; lower the learning rate and resume from an earlier checkpoint"
+            )
         allowed = scores.index_fill(-1, self._suppress, float("-inf"))
         best = allowed.argmax(-1)
         if bool(greedy.all()):
