@@ -123,27 +123,6 @@ class BatchGenerator:
                 outputs.update(zip(indices, results, strict=True))
             return [outputs[index] for index in range(len(requests))]
 
-    def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Replace all weights, between batches.
-
-        Args:
-            weights: by parameter name; tied ones may be left out.
-
-        Raises:
-            ValueError: names do not match the model's, or a shape differs.
-        """
-        with self._lock:
-            try:
-                missing, unknown = self.model.load_state_dict(dict(weights), strict=False)
-            except RuntimeError as error:
-                raise ValueError(f"weights do not fit the model: {error}") from error
-        tied = set(getattr(self.model, "_tied_weights_keys", None) or ())
-        missing = [name for name in missing if name not in tied]
-        if missing or unknown:
-            raise ValueError(
-                f"weights do not match the model: missing {missing[:3]}, unknown {unknown[:3]}"
-            )
-
     def _slices(self, prompts: Sequence[EncodedPrompt]) -> list[list[EncodedPrompt]]:
         slices: list[list[EncodedPrompt]] = [[]]
         longest = 0
