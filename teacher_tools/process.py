@@ -15,9 +15,12 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 from teacher_tools.wire import Head, pack, unpack
-from teacher_tools.worker import IN_WORKER
 
-__all__ = ["WorkerDiedError", "WorkerProcess"]
+__all__ = ["IN_WORKER", "WorkerDiedError", "WorkerProcess"]
+
+IN_WORKER = "FFR_TOOL_WORKER"
+"""Environment variable that is set in workers, so that they never start workers."""
+
 
 _START_S = 60.0
 _MAX_REPLY_BYTES = 512 * 2**20

@@ -22,12 +22,11 @@ from typing import Any, Literal, Self
 
 from teacher_tools.errors import ToolError, ToolsetError, safe_text
 from teacher_tools.evidence import Evidence
-from teacher_tools.process import WorkerDiedError, WorkerProcess
+from teacher_tools.process import IN_WORKER, WorkerDiedError, WorkerProcess
 from teacher_tools.tool import Tool
 from teacher_tools.toolset import Toolset
 from teacher_tools.video import Budget
 from teacher_tools.wire import Head, unpack_evidence
-from teacher_tools.worker import IN_WORKER
 
 __all__ = ["Boundary", "ToolResult", "ToolRunner"]
 

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-__all__ = ["IN_WORKER", "main"]
+from teacher_tools.execute import Executor
+from teacher_tools.wire import pack, unpack
 
-IN_WORKER = "FFR_TOOL_WORKER"
-"""Environment variable that is set in workers, so that they never start workers."""
+__all__ = ["main"]
 
 _CPU_SLACK_S = 5
 _MAX_FILE_BYTES = 256 * 2**20
@@ -33,10 +33,6 @@ def main(arguments: Sequence[str]) -> None:
     _limit(resource.RLIMIT_NOFILE, _MAX_OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
     os.dup2(2, 1)  # what tools print goes to the log
-    # Only now, under the limits, load the libraries that touch media.
-    from teacher_tools.execute import Executor
-    from teacher_tools.wire import pack, unpack
-
     connection = Connection(int(arguments[0]))
     executor = Executor(lambda phase: connection.send_bytes(pack({"kind": "phase", "is": phase})))
     connection.send_bytes(pack({"kind": "ready"}))
