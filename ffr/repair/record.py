@@ -68,7 +68,7 @@ class DiagnosisRecord(_Record):
     no_patch: str | None = None
     detail: str = ""
     tools: dict[str, ToolCount] = {}
-    counters: dict[str, float] = {}
+    counters: dict[str, float | None] = {}
 
 
 class OutcomeRecord(_Record):
@@ -192,9 +192,9 @@ def _diagnosis(outcome: Outcome, diagnosis: Diagnosis) -> DiagnosisRecord:
     for name, calls, failures in diagnosis.tool_calls:
         before = tools.get(name, ToolCount(calls=0, failures=0))
         tools[name] = ToolCount(calls=before.calls + calls, failures=before.failures + failures)
-    counters: dict[str, float] = {}
+    counters: dict[str, float | None] = {}
     for name, value in diagnosis.counters:
-        counters[name] = counters.get(name, 0.0) + value
+        counters[name] = (counters.get(name) or 0.0) + value
     return DiagnosisRecord(
         source=diagnosis.source,
         seconds=diagnosis.seconds,
