@@ -50,7 +50,7 @@ quickstart: .venv ## train the tiny student on the demo world and print what it 
 	$(VENV)/bin/ffr-train configs/quickstart.yaml $(ARGS)
 
 real-clips: .venv ## the same job on real footage
-	$(VENV)/bin/ffr data real-clips
+	$(PY) examples/real_clips/prepare.py
 	$(VENV)/bin/ffr-train configs/real_clips.yaml $(ARGS)
 
 test: .venv ## the whole test suite
