@@ -153,7 +153,9 @@ class StudentProcessor:
             encoded = self._recall(key)
             if encoded is None:
                 media = self._media_arguments(images, videos)
-                batch = self.hf(text=[text], **media, return_tensors="pt")
+                batch = self.hf(
+                    text=[text], **media, return_mm_token_type_ids=False, return_tensors="pt"
+                )
                 ids = tuple(batch["input_ids"][0].tolist())
                 encoded = self._remember(EncodedPrompt(ids, _vision_tensors(batch), key))
         if self.max_prompt_tokens is not None and len(encoded.prompt_ids) > self.max_prompt_tokens:

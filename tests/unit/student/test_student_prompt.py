@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,7 +96,7 @@ def test_every_evidence_image_follows_a_label_with_its_time(style: str) -> None:
     config = PromptConfig.model_validate({"style": style})
     parts = render_patched(CHOICE, VIDEO, PATCH, IMAGES, config).messages[-1].parts
     labels = []
-    for label, image in zip(parts, parts[1:], strict=False):
+    for label, image in pairwise(parts):
         if isinstance(image, ImagePart):
             assert isinstance(label, TextPart)
             labels.append((label.text.splitlines()[-1], int(image.image[0, 0, 0])))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,8 +29,8 @@ def test_times_are_the_middles_of_equal_slots() -> None:
 def test_times_increase_and_lie_inside_the_video(duration: float, count: int) -> None:
     times = sample_times(duration, count)
     assert len(times) == count
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
-    assert 0 < times[0]
+    assert all(a < b for a, b in pairwise(times))
+    assert times[0] > 0
     assert times[-1] < duration
 
 
