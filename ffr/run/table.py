@@ -25,7 +25,7 @@ def print_summary(
     """
     console = console or Console(highlight=False)
     accuracy = summary.accuracy
-    if any(_columns(accuracy)) or accuracy.by_family:
+    if any(value is not None for value in _columns(accuracy)):
         console.print(_accuracy_table(summary))
     if summary.repair.rollouts:
         console.print(_training_table(summary))

@@ -47,14 +47,14 @@ class RepairTotals:
     store_misses: int = 0
     no_patch: Counter[str] = field(default_factory=Counter)
     tools: dict[str, list[int]] = field(default_factory=dict)
-    counters: Counter[str] = field(default_factory=Counter)
+    counters: dict[str, float] = field(default_factory=dict)
     tokens: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
 
     @property
     def leak_rejected(self) -> int:
         """Patches the leak gate refused, retries included."""
-        return int(self.counters["leak_rejected"])
+        return int(self.counters.get("leak_rejected", 0))
 
     @property
     def generated_sequences(self) -> int:
@@ -109,4 +109,4 @@ def _add_diagnosis(totals: RepairTotals, diagnosis: DiagnosisRecord) -> None:
         sums[1] += count.failures
     for counter, value in diagnosis.counters.items():
         if value is not None and math.isfinite(value):
-            totals.counters[counter] += value  # type: ignore[assignment]
+            totals.counters[counter] = totals.counters.get(counter, 0.0) + value
