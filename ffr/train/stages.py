@@ -165,5 +165,5 @@ def _environment(config: RunConfig, folder: RunFolder) -> dict[str, str]:
     if config.hardware.platform == "cpu":
         threads = str(config.hardware.threads or 1)
         found |= {"VERL_PLATFORM": "cpu", "FFR_TORCH_THREADS": threads, "OMP_NUM_THREADS": threads,
-                  "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
+                  "MKL_NUM_THREADS": threads}
     return found

@@ -39,6 +39,7 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         super().__init__(*args, **kwargs)
         custom = self.config.actor_rollout_ref.rollout.custom.ffr
         self._folder = RunFolder.open(custom.run_dir)
+        self._records, self._attempt = self._folder.rollout_log(), self._folder.attempt
         self._run = load_config([self._folder.config_path])
         self._renderer = PromptRenderer(
             self._run.student,
