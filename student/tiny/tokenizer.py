@@ -41,6 +41,7 @@ TAGS = (
     "<think>", "</think>", "<answer>", "</answer>", "<keyframes>", "</keyframes>",
 )
 
+_ROLES = ("system", "user", "assistant")
 _MARKUP = re.compile("|".join(map(re.escape, CONTROL_TOKENS + TAGS)))  # never part of a merge
 
 CHAT_TEMPLATE = """\
@@ -81,7 +82,7 @@ def build_tokenizer(corpus: Iterable[str], *, max_merged: int = 384) -> Qwen2Tok
         show_progress=False,
     )
     # Wording counts twice: min_frequency would otherwise drop phrases the corpus lacks.
-    texts = [*prompt_wording() * 2, *corpus]
+    texts = [*(*_ROLES, *prompt_wording()) * 2, *corpus]
     template.train_from_iterator([piece for t in texts for piece in _MARKUP.split(t)], trainer)
     model: dict[str, Any] = _serialised_model(template)
     tokenizer = Qwen2Tokenizer(
