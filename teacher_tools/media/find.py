@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import av
@@ -50,21 +50,23 @@ def find_keyframes(source: Source, ticks: Sequence[int], deadline: Deadline, kee
             keep(tick, frame, not frame.is_corrupt)
 
 
-def _groups(source: Source, ticks: Sequence[int]) -> Iterator[list[int]]:
-    """Split ticks so that each group is decoded from one keyframe, once."""
+def _groups(source: Source, ticks: Sequence[int]) -> list[list[int]]:
+    """Split ticks so that each group is decoded from one keyframe, once.
+
+    Not a generator: the index belongs to the open container, and decoding may reopen it.
+    """
     index = source.stream.index_entries
     near = int(_NEAR_S / source.time_base)
-    group: list[int] = []
-    group_key = -1
+    groups: list[list[int]] = []
+    last_key = -1
     for tick in ticks:
         key = index.search_timestamp(tick) if len(index) > 1 else -1
-        if group and (key != group_key or (key < 0 and tick - group[-1] > near)):
-            yield group
-            group = []
-        group.append(tick)
-        group_key = key
-    if group:
-        yield group
+        if groups and key == last_key and (key >= 0 or tick - groups[-1][-1] <= near):
+            groups[-1].append(tick)
+        else:
+            groups.append([tick])
+        last_key = key
+    return groups
 
 
 @dataclass

@@ -191,13 +191,27 @@ class Source:
         if stream.duration and stream.duration > 0:
             duration = self.seconds((stream.start_time or 0) + stream.duration)
         elif self._container.duration and self._container.duration > 0:
-            duration = self._container.duration / 1_000_000
+            # Matroska: some muxers count from the start of the video, others from zero.
+            end = self._container.duration / 1_000_000
+            duration = self._tail_end(end) if self._start else end
         rate = float(stream.average_rate or 0)
         if duration > 0 and rate <= 0 and stream.frames > 0:
             rate = stream.frames / duration
         if duration > 0 and rate > 0:
             return duration, rate
         return self._scan(duration)
+
+    def _tail_end(self, latest: float) -> float:
+        """End of the last packet when one seeks to ``latest``, or ``latest`` if that fails."""
+        ends = []
+        if self.seek(self.tick(latest)):
+            ends = [
+                self.seconds(packet.pts + (packet.duration or 0))
+                for packet in self.packets(Deadline(self._timeout_s))
+                if packet.pts is not None
+            ]
+        self.reopen()
+        return max(ends, default=latest)
 
     def _scan(self, duration: float) -> tuple[float, float]:
         deadline = Deadline(self._timeout_s)
