@@ -83,7 +83,7 @@ class StageProgress:
 
 def _note(line: dict[str, Any]) -> str:
     parts = []
-    for key, label in (("loss", "loss"), ("reward/accuracy/mean", "first-pass accuracy"),
+    for key, label in (("loss", "loss"), ("accuracy/first_pass", "first answers right"),
                        ("repair/success_rate", "repaired"), ("accuracy", "accuracy")):
         value = line.get(key)
         if isinstance(value, int | float):

@@ -165,5 +165,7 @@ def _environment(config: RunConfig, folder: RunFolder) -> dict[str, str]:
     if config.hardware.platform == "cpu":
         threads = str(config.hardware.threads or 1)
         found |= {"VERL_PLATFORM": "cpu", "FFR_TORCH_THREADS": threads, "OMP_NUM_THREADS": threads,
-                  "MKL_NUM_THREADS": threads}
+                  "MKL_NUM_THREADS": threads,
+                  # Ray would start one idle Python per logical CPU before the first task.
+                  "RAY_prestart_worker_first_driver": "0"}
     return found

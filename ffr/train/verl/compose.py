@@ -197,6 +197,10 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
             "v1": {"trainer_mode": "ffr_sync"},
         },
         "ray_kwargs": {"ray_init": _ray_init(config)},
+        "transfer_queue": {
+            # Each unit is a process; verl's eight are for many nodes.
+            "backend": {"SimpleStorage": {"num_data_storage_units": 2 * hardware.nodes - on_cpu}}
+        },
     }
 
 
@@ -214,7 +218,7 @@ def _ray_init(config: RunConfig) -> dict[str, Any]:
         "TOKENIZERS_PARALLELISM": "false",
     }
     return {
-        "num_cpus": 16 + 4 * hardware.devices_per_node,
+        "num_cpus": 12 + 4 * hardware.devices_per_node + hardware.rollout_workers,
         "num_gpus": hardware.devices_per_node,
         "include_dashboard": False,
         "runtime_env": {"env_vars": env},
