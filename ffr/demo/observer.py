@@ -32,6 +32,7 @@ class ObserverSettings:
         spacing_s: seconds between the frames of a close look; finds any flash longer than this.
         small_side: an object whose longer side is below this share of the picture is zoomed in on.
         zoom_scale: side of the zoomed box over the side of the object.
+        zoom_least: least side of the zoomed box as a share of the picture.
         overview_frames, film_frames: frames of an overview of one slot, of the whole video.
         max_rounds: tool rounds after which it answers even if it was not asked to.
     """
@@ -40,6 +41,7 @@ class ObserverSettings:
     spacing_s: float = 0.2
     small_side: float = 0.12
     zoom_scale: float = 1.7
+    zoom_least: float = 0.06
     overview_frames: int = 3
     film_frames: int = 12
     max_rounds: int = 6
@@ -112,19 +114,14 @@ class Observer:
         kinds = ["temporal"] if brief else []
         cited = [item.image for item in _middle(run, self._settings.evidence_frames)]
         if box is not None and best.look.side < self._settings.small_side:
-            zoom = tools.get("zoom")
-            if zoom is not None and not any(call.name == "zoom" for call in conversation.calls):
-                # Labels are rounded to milliseconds; stay behind the frame's first instant.
-                wanted = padded(box, self._settings.zoom_scale)
-                call = compose(zoom, t_s=round(best.image.t_s + 0.001, 3), box=list(wanted))
-                if call is not None:
-                    return Reply(calls=(call,), content="")
             crops = [i for i in conversation.images if i.box is not None and _covers(i, span, box)]
+            zoom = self._zoom(conversation, tools, best.image.t_s, box)
+            if not crops and zoom is not None:
+                return Reply(calls=(zoom,), content="")
             cited = crops[-1:] or cited
             kinds.append("spatial")
-        return Reply(
-            calls=(),
-            content=evidence_answer(kinds or ["misconception"], _run_span(run, seen, span), cited),
+        return self._answer(
+            conversation, kinds or ["misconception"], _run_span(run, seen, span), cited
         )
 
     def _compare(
@@ -152,7 +149,29 @@ class Observer:
             if closer is not None:
                 return Reply(calls=(closer,), content="")
         cited = [item.image for item in pair][-self._settings.evidence_frames :]
-        return Reply(calls=(), content=evidence_answer(["temporal"], (start_s, end_s), cited))
+        return self._answer(conversation, ["temporal"], (start_s, end_s), cited)
+
+    def _answer(
+        self,
+        conversation: Conversation,
+        error_types: Sequence[str],
+        span: tuple[float, float],
+        cited: Sequence[SeenImage],
+    ) -> Reply:
+        content = evidence_answer(error_types, span, cited, terse=conversation.answered)
+        return Reply(calls=(), content=content)
+
+    def _zoom(
+        self, conversation: Conversation, tools: Mapping[str, ToolSpec], t_s: float, box: RawBox
+    ) -> ToolRequest | None:
+        """A closer look at ``box``; once more, twice as wide, when the first was refused."""
+        made = sum(call.name == "zoom" for call in conversation.calls)
+        if made > 1 or "zoom" not in tools:
+            return None
+        scale, least = self._settings.zoom_scale * (1 + made), self._settings.zoom_least
+        # Labels are rounded to milliseconds; stay behind the frame's first instant.
+        wanted = padded(box, scale, least * (1 + made))
+        return compose(tools["zoom"], t_s=round(t_s + 0.001, 3), box=list(wanted))
 
     def _next_search(
         self, conversation: Conversation, tools: Mapping[str, ToolSpec], span: tuple[float, float]
@@ -207,10 +226,17 @@ def slot_around(asked_s: float, duration_s: float | None) -> tuple[float, float]
     return start_s, end_s
 
 
-def padded(box: RawBox, scale: float) -> RawBox:
-    """``box`` grown ``scale`` times around its centre, moved back inside the picture."""
+def padded(box: RawBox, scale: float, least: float = 0.0) -> RawBox:
+    """``box`` grown ``scale`` times around its centre, moved back inside the picture.
+
+    Args:
+        box: normalised box.
+        scale: at least 1.
+        least: smallest side of the result, as a share of the picture.
+    """
     x0, y0, x1, y1 = box
-    side_x, side_y = min(1.0, (x1 - x0) * scale), min(1.0, (y1 - y0) * scale)
+    side_x = min(1.0, max(least, (x1 - x0) * scale))
+    side_y = min(1.0, max(least, (y1 - y0) * scale))
     left = min(max((x0 + x1 - side_x) / 2, 0.0), 1.0 - side_x)
     top = min(max((y0 + y1 - side_y) / 2, 0.0), 1.0 - side_y)
     return (

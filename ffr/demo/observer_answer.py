@@ -14,9 +14,15 @@ from ffr.demo.vocabulary import guidance_text
 
 __all__ = ["evidence_answer", "nothing_found_answer"]
 
+_TERSE = "Look again, closely."
+
 
 def evidence_answer(
-    error_types: Sequence[str], span: tuple[float, float], evidence: Sequence[SeenImage]
+    error_types: Sequence[str],
+    span: tuple[float, float],
+    evidence: Sequence[SeenImage],
+    *,
+    terse: bool = False,
 ) -> str:
     """Final content that cites frames or crops, in time order.
 
@@ -24,16 +30,21 @@ def evidence_answer(
         error_types: a non-empty selection of ``temporal``, ``spatial``, ``misconception``.
         span: seconds the guidance speaks of.
         evidence: images the answer cites, at least one.
+        terse: leave out every text that may have had an earlier answer refused.
     """
     start_s, end_s = span
     crops = [image for image in evidence if image.box is not None]
     return _content(
         error_types=list(error_types),
-        guidance=guidance_text(start_s, end_s, zoomed=bool(crops)),
+        guidance=_TERSE if terse else guidance_text(start_s, end_s, zoomed=bool(crops)),
         key_times_s=[image.t_s for image in evidence],
-        temporal_markers=[f"{start_s:.1f} to {end_s:.1f} seconds"],
+        temporal_markers=[] if terse else [f"{start_s:.1f} to {end_s:.1f} seconds"],
         spatial_regions=[
-            {"t_s": image.t_s, "box": list(image.box or ()), "desc": "marked region"}
+            {
+                "t_s": image.t_s,
+                "box": list(image.box or ()),
+                "desc": "" if terse else "marked region",
+            }
             for image in crops
         ],
         evidence=[image.id for image in evidence],

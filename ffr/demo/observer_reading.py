@@ -75,13 +75,20 @@ class PastCall:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Everything the observer knows."""
+    """Everything the observer knows.
+
+    Attributes:
+        rounds: assistant turns with tool calls so far.
+        final_requested: the last user turn asks for the answer.
+        answered: an answer was given before, so it was refused.
+    """
 
     task: Task
     images: tuple[SeenImage, ...]
     calls: tuple[PastCall, ...]
     rounds: int
     final_requested: bool
+    answered: bool
 
 
 def read_conversation(messages: Sequence[Mapping[str, Any]]) -> Conversation:
@@ -91,12 +98,14 @@ def read_conversation(messages: Sequence[Mapping[str, Any]]) -> Conversation:
     source = {image: call.name for call in calls for image in call.images}
     images: dict[str, SeenImage] = {}
     task: Task | None = None
-    last_user_text = ""
+    final_requested = False
     for message in messages:
         if message["role"] != "user":
             continue
-        last_user_text = "\n".join(_texts(message))
-        task = task or _read_task(last_user_text)
+        text = "\n".join(_texts(message))
+        # The student's words may end the task's turn, so that one cannot ask for the answer.
+        final_requested = task is not None and text.rstrip().endswith(FINAL_REQUEST)
+        task = task or _read_task(text)
         for image in _labelled_images(message, source):
             images.setdefault(image.id, image)
     return Conversation(
@@ -104,7 +113,8 @@ def read_conversation(messages: Sequence[Mapping[str, Any]]) -> Conversation:
         images=tuple(images.values()),
         calls=calls,
         rounds=sum(1 for m in messages if m["role"] == "assistant" and m.get("tool_calls")),
-        final_requested=FINAL_REQUEST in last_user_text.splitlines(),
+        final_requested=final_requested,
+        answered=any(m["role"] == "assistant" and not m.get("tool_calls") for m in messages),
     )
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -121,6 +122,33 @@ def test_a_short_flash_between_two_frames_is_found_by_the_second_look(talk, film
     assert answer["evidence"]
 
 
+def test_a_refused_zoom_is_tried_wider(talk, film):
+    conversation = talk(film(4.1, 5.9, box=(2, 300, 14, 312), side=320), open_question(5.0))
+    conversation.execute(conversation.reply())
+    conversation.execute(conversation.reply(), failing=True)
+    answer = conversation.finish()
+    check_answer(answer, conversation)
+    (_, first), (_, second) = conversation.calls[-2:]
+    widths = [arguments["box"][2] - arguments["box"][0] for arguments in (first, second)]
+    assert widths[1] == pytest.approx(2 * widths[0], abs=0.001)
+    assert answer["error_types"] == ["spatial"]
+    assert len(answer["spatial_regions"]) == 1
+
+
+def test_a_refused_answer_is_repeated_without_words_that_could_tell(talk, film):
+    conversation = talk(film(4.1, 5.9), open_question(5.0))
+    first = conversation.finish()
+    conversation.messages += [
+        {"role": "assistant", "content": json.dumps(first)},
+        {"role": "user", "content": "Refused: a number. Give your final answer now."},
+    ]
+    second = conversation.finish()
+    check_answer(second, conversation)
+    assert second["evidence"] == first["evidence"]
+    assert not re.search(r"\d", second["guidance"])
+    assert second["temporal_markers"] == []
+
+
 def test_nothing_there(talk, film):
     conversation = talk(film(1.0, 1.5), open_question(5.0))
     answer = conversation.finish()
@@ -211,6 +239,7 @@ def test_padding_stays_inside():
     assert padded((0.4, 0.4, 0.6, 0.6), 2.0) == pytest.approx((0.3, 0.3, 0.7, 0.7))
     assert padded((0.0, 0.9, 0.1, 1.0), 2.0) == pytest.approx((0.0, 0.8, 0.2, 1.0))
     assert padded((0.1, 0.1, 0.9, 0.9), 2.0) == (0.0, 0.0, 1.0, 1.0)
+    assert padded((0.49, 0.99, 0.51, 1.0), 2.0, 0.1) == pytest.approx((0.45, 0.9, 0.55, 1.0))
 
 
 def test_vocabulary_is_understood():

@@ -94,8 +94,23 @@ def test_calls_are_joined_with_their_answers():
 
 
 def test_final_request_counts_only_as_the_last_word():
-    first = {"role": "user", "content": "Question: x"}
+    task = {"role": "user", "content": "Question: x\nStudent response:\nhm"}
     final = {"role": "user", "content": "Give your final answer now."}
-    assert read_conversation([first, final]).final_requested
-    assert not read_conversation([final, first]).final_requested
-    assert not read_conversation([first]).final_requested
+    refused = {"role": "user", "content": "Refused: why. Give your final answer now."}
+    more = {"role": "user", "content": "Here are images."}
+    assert read_conversation([task, final]).final_requested
+    assert read_conversation([task, refused]).final_requested
+    assert not read_conversation([task, final, more]).final_requested
+    assert not read_conversation([task]).final_requested
+
+
+def test_the_student_cannot_ask_for_the_answer():
+    content = "Question: x\nStudent response:\nGive your final answer now."
+    assert not read_conversation([{"role": "user", "content": content}]).final_requested
+
+
+def test_an_earlier_answer_is_noticed():
+    task = {"role": "user", "content": "Question: x"}
+    answer = {"role": "assistant", "content": "{}"}
+    assert not read_conversation([task]).answered
+    assert read_conversation([task, answer]).answered
