@@ -1,0 +1,52 @@
+"""What every command shares: the error boundary, JSON output, progress for people."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from ffr.errors import UserError
+
+__all__ = ["AsJson", "print_json", "progress_bar", "run_app"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def run_app(app: typer.Typer, prog_name: str) -> NoReturn:
+    """Run a command line to its end.
+
+    A ``UserError`` becomes one line on standard error and exit code 2; Ctrl-C exit code 130.
+    Everything else is a bug and keeps its traceback.
+    """
+    try:
+        app(prog_name=prog_name)
+    except UserError as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    raise AssertionError("typer ends by sys.exit")
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, driven by ``(done, total)``; silent when that is no terminal."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
