@@ -40,7 +40,7 @@ async def main(arguments: argparse.Namespace) -> None:
         frame_cache=paths["frame_cache"],
     )
     student = BatchedStudent.load(
-        arguments.model, config.student, temperature=0.0, batch_size=config.eval.batch_size,
+        arguments.model, config.student, temperature=0.0, max_batch=config.eval.batch_size,
         seed=config.seed,
     )
     out = folder.path / "eval" / f"{arguments.name}.jsonl"

@@ -24,6 +24,7 @@ from ffr.run.manifest import write_manifest
 from ffr.run.summary import write_summary
 from ffr.run.table import print_summary
 from ffr.train.prepare import Inputs, prepare_data, prepare_student
+from ffr.train.stage_process import StageFailed
 from ffr.train.stages import Stages
 from ffr.train.stage_state import StageState
 
@@ -54,11 +55,13 @@ def run_training(config: RunConfig, resume: str = "auto") -> int:
         except KeyboardInterrupt:
             status = "stopped"
             print("stopped; the same command continues", file=sys.stderr)
+        except StageFailed as error:
+            print(error, file=sys.stderr)
         finally:
             state.add_seconds(time.monotonic() - began)
             summary = write_summary(folder, status=status, stages=state.stages, seconds=state.seconds)
     print_summary(summary, folder)
-    return 0 if status == "ok" else 130
+    return {"ok": 0, "failed": 1, "stopped": 130}[status]
 
 
 def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -> None:
