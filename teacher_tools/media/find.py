@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import av
-from av.video.stream import VideoStream
 
 from teacher_tools.media.errors import UndecodableError
 from teacher_tools.media.source import Source
@@ -40,7 +39,7 @@ def find_keyframes(source: Source, ticks: Sequence[int], deadline: Deadline, kee
     """
     frames: dict[int, av.VideoFrame | None] = {}
     for tick in ticks:
-        position = _nearest_keyframe(source.stream, tick)
+        position = _nearest_keyframe(source, tick)
         if position not in frames:
             frames[position] = _first_frame_from(source, position, deadline)
         frame = frames[position]
@@ -55,12 +54,12 @@ def _groups(source: Source, ticks: Sequence[int]) -> list[list[int]]:
 
     Not a generator: the index belongs to the open container, and decoding may reopen it.
     """
-    index = source.stream.index_entries
+    index, shift = source.stream.index_entries, source.index_shift
     near = int(_NEAR_S / source.time_base)
     groups: list[list[int]] = []
     last_key = -1
     for tick in ticks:
-        key = index.search_timestamp(tick) if len(index) > 1 else -1
+        key = index.search_timestamp(tick - shift) if len(index) > 1 else -1
         if groups and key == last_key and (key >= 0 or tick - groups[-1][-1] <= near):
             groups[-1].append(tick)
         else:
@@ -92,7 +91,7 @@ def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep
     skipping = True
     back_offs = 0
     position: int | None = min(missing[0], source.last_tick)
-    if source.at_start and _in_first_group(source.stream, missing[0]):
+    if source.at_start and _in_first_group(source, missing[0]):
         position = None  # freshly opened: no need to seek
     while True:
         deadline.check()
@@ -145,19 +144,19 @@ def _earlier(
     return earlier if earlier > source.first_tick else None
 
 
-def _in_first_group(stream: VideoStream, tick: int) -> bool:
-    index = stream.index_entries
-    if len(index) > 1:
-        return index.search_timestamp(tick) <= 0
+def _in_first_group(source: Source, tick: int) -> bool:
+    stream = source.stream
+    if len(stream.index_entries) > 1:
+        return stream.index_entries.search_timestamp(tick - source.index_shift) <= 0
     return stream.start_time is not None and tick <= stream.start_time
 
 
-def _nearest_keyframe(stream: VideoStream, tick: int) -> int:
-    """Timestamp of the index's keyframe nearest to ``tick``; ``tick`` itself without an index."""
-    index = stream.index_entries
+def _nearest_keyframe(source: Source, tick: int) -> int:
+    """Time of the index's keyframe nearest to ``tick``; ``tick`` itself without an index."""
+    index, shift = source.stream.index_entries, source.index_shift
     stamps = [
-        index[i].timestamp
-        for i in {index.search_timestamp(tick, backward=back) for back in (True, False)}
+        index[i].timestamp + shift
+        for i in {index.search_timestamp(tick - shift, backward=back) for back in (True, False)}
         if i >= 0
     ]
     return min(stamps, key=lambda stamp: (abs(stamp - tick), stamp), default=tick)

@@ -32,7 +32,8 @@ def fit_pixels(width: int, height: int, max_pixels: int | None) -> tuple[int, in
     if max_pixels is None or width * height <= max_pixels:
         return width, height
     scale = math.sqrt(max_pixels / (width * height))
-    return max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+    fitted = max(1, math.floor(width * scale))
+    return min(fitted, max_pixels), max(1, min(math.floor(height * scale), max_pixels // fitted))
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import stat
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -78,6 +79,17 @@ class Source:
         return self.tick(0.0) if start is None else start
 
     @property
+    def index_shift(self) -> int:
+        """Ticks from an index entry's timestamp to the pts of its frame.
+
+        In mp4 the index counts in decoding time, so with B-frames it runs ahead.
+        """
+        index, start = self.stream.index_entries, self.stream.start_time
+        if len(index) < 2 or start is None or index[0].is_discard:
+            return 0
+        return max(0, start - index[0].timestamp)
+
+    @property
     def last_tick(self) -> int:
         """Tick at the stated end of the video."""
         return max(self.first_tick, self.tick(self.duration_s))
@@ -116,6 +128,7 @@ class Source:
         return max(0.0, float(pts * self.time_base - self._start))
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
+        start = time.monotonic()
         try:
             if not stat.S_ISREG(self._path.stat().st_mode):
                 raise MediaNotAllowedError(f"video {self.name!r} is not a regular file")
@@ -139,11 +152,11 @@ class Source:
             raise MediaNotAllowedError(
                 f"video {self.name!r} may not be read; change the file's permissions"
             ) from error
-        except av.ExitError as error:
-            raise MediaTimeoutError(
-                f"video {self.name!r} took longer than {self._timeout_s:g} s to open"
-            ) from error
         except (av.FFmpegError, UnicodeError, OSError) as error:
+            if time.monotonic() - start >= self._timeout_s:  # interrupted, whatever it says
+                raise MediaTimeoutError(
+                    f"video {self.name!r} took longer than {self._timeout_s:g} s to open"
+                ) from error
             raise UndecodableError(
                 f"video {self.name!r} is not a video this project reads (mp4, mov, mkv, webm, "
                 "avi, ts, mpg, flv, ogv, wmv), or it is damaged; convert it to mp4"
