@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from dataclasses import dataclass
 from typing import Any, NotRequired
 
@@ -58,7 +60,7 @@ class Parameters:
             description = parameter.description
             if parameter.has_default:
                 _check_default(tool, parameter, annotation, schema)
-                description = f"{description} Default: {_json_word(parameter.default)}."
+                description = f"{description} Default: {_shown(parameter.default)}."
             properties[parameter.name] = {"description": description, **schema}
             fields[parameter.name] = (
                 NotRequired[annotation] if parameter.has_default else annotation
@@ -90,7 +92,10 @@ class Parameters:
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False)
             raise ToolError("; ".join(self._explain(d) for d in details[:3])) from None
-        return {name: given.get(name, self._defaults.get(name)) for name in self.names}
+        return {
+            name: given[name] if name in given else copy.deepcopy(self._defaults[name])
+            for name in self.names
+        }
 
     def _explain(self, detail: ErrorDetails) -> str:
         kind, where = detail["type"], detail["loc"]
@@ -124,7 +129,6 @@ def _check_default(tool: str, parameter: Parameter, annotation: Any, schema: Sch
         ) from None
 
 
-def _json_word(value: object) -> str:
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+def _shown(value: object) -> str:
+    """A default as the description spells it; texts go without quotes unless empty."""
+    return value if isinstance(value, str) and value else json.dumps(value)
