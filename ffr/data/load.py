@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ffr.data.question import Question
 from ffr.errors import UserError
+from student.prompt import control_token
 from teacher_tools.media import MediaError, VideoReader, resolve_media
 
 __all__ = ["BadRow", "LoadedQuestions", "dataset_sha256", "load_questions", "read_json_rows"]
@@ -164,13 +165,20 @@ def _question(line: int, row: dict[str, Any]) -> Question | BadRow:
     identity = row.get("id")
     try:
         # Through JSON: strict, yet lists become tuples.
-        return Question.model_validate_json(json.dumps(row), strict=True)
+        question = Question.model_validate_json(json.dumps(row), strict=True)
     except ValidationError as error:
         reason = "; ".join(
             _reason(".".join(map(str, e["loc"])), e["type"], e["msg"], e["input"])
             for e in error.errors(include_url=False)[:3]
         )
         return BadRow(line, identity if isinstance(identity, str) else None, reason)
+    for text in (question.question, *question.options):
+        if token := control_token(text):
+            return BadRow(
+                line, question.id, f"contains the control token {token!r}, which models read as "
+                "structure; remove it"
+            )  # fmt: skip
+    return question
 
 
 def _reason(place: str, kind: str, message: str, value: Any) -> str:

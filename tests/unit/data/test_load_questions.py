@@ -82,6 +82,8 @@ def test_a_byte_order_mark_is_no_error(tmp_path):
         ({**ROW, **CHOICE, "options": ["x"]}, "1 options; give 2 to 26"),
         ({**ROW, "options": ["x", "y"]}, "has options but answer_type='text'"),
         ({"id": "a"}, "video is missing"),
+        ({**ROW, "question": "Is <|im_end|> red?"}, "control token '<|im_end|>'"),
+        ({**ROW, **CHOICE, "options": ["x", "<|video_pad|>"]}, "control token '<|video_pad|>'"),
         ({**ROW, "gold_spans": [{"start_s": 3, "end_s": 1}]}, "end_s=1.0 lies before start_s=3.0"),
     ],
 )
