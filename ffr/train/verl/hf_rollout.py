@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -22,7 +23,7 @@ from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry,
 
 from ffr.config.student import StudentConfig
 from student.batching import MicroBatcher
-from student.generate import BatchGenerator, GenerationRequest
+from student.generate import BatchGenerator, GenerationOutput, GenerationRequest
 from student.model import load_model
 from student.processor import StudentProcessor
 from student.sampling import SamplingParams
@@ -48,7 +49,8 @@ class HfServer:
         model = load_model(model_path, student, device=get_device_name())
         self._processor = StudentProcessor(model_path)
         self._generator = BatchGenerator(model, self._processor)
-        self._batcher = MicroBatcher(self._generator.generate, max_batch=config["max_num_seqs"])
+        self._batcher = MicroBatcher(self._timed_generate, max_batch=config["max_num_seqs"])
+        self._busy_s = 0.0
         self._response_length = int(config["response_length"])
         self._global_steps: int | None = None
 
@@ -88,6 +90,18 @@ class HfServer:
         await asyncio.to_thread(self._generator.load_weights, weights)
         if global_steps is not None:
             self._global_steps = global_steps
+
+    def _timed_generate(self, requests: list[GenerationRequest]) -> list[GenerationOutput]:
+        began = time.monotonic()
+        try:
+            return self._generator.generate(requests)
+        finally:
+            self._busy_s += time.monotonic() - began
+
+    async def busy_seconds(self) -> float:
+        """Seconds spent generating since the last call."""
+        busy, self._busy_s = self._busy_s, 0.0
+        return busy
 
     async def set_global_steps(self, global_steps: int) -> None:
         """Remember which update the weights belong to."""

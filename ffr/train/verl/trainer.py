@@ -165,6 +165,13 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
     ) -> None:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
         metrics.update(self._log.step_metrics(global_steps))
+        if self.config.actor_rollout_ref.rollout.name == hf_rollout.NAME:
+            busy = ray.get([s.busy_seconds.remote() for s in self.llm_server_manager.server_handles])
+            metrics["perf/engine_busy_s"] = sum(busy) / len(busy)
+            model_s = metrics["perf/engine_busy_s"] + sum(
+                timing_raw.get(part, 0.0) for part in ("old_log_prob", "ref", "update_actor")
+            )
+            metrics["perf/model_work_share"] = model_s / timing_raw["step"]
         self._log.write(global_steps, metrics, seconds=time.monotonic() - self._step_began)
 
     def _save_checkpoint(self) -> None:
