@@ -32,7 +32,7 @@ __all__ = ["Boundary", "ToolResult", "ToolRunner"]
 
 Boundary = Literal["decode", "tool", "timeout"]
 
-_GRACE_S = 2.0  # for a worker to report a timeout by itself before it is killed
+_GRACE_S = 1.0  # for a worker to report a timeout by itself before it is killed
 _CALLS_PER_WORKER = 200  # then a fresh one: native libraries leak
 _MAX_TEXT = 4_000
 _FAILED: dict[Boundary, str] = {
