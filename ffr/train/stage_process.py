@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ffr.errors import FfrError
+from ffr.train.fate import die_with_parent
 from ffr.train.progress import StageProgress
 
 __all__ = ["StageFailed", "run_stage_process"]
@@ -51,6 +52,7 @@ def run_stage_process(
             stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**os.environ, **environment},
             start_new_session=True,  # so that the whole tree can be ended at once
+            preexec_fn=die_with_parent,
         )
         try:
             with progress:

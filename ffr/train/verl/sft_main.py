@@ -17,6 +17,7 @@ from verl.workers.engine_workers import TrainingWorkerConfig
 from verl.workers.utils.losses import sft_loss
 
 from ffr.run.folder import RunFolder
+from ffr.train.fate import die_with_parent
 from ffr.train.verl.workers import FfrTrainingWorker, start_cpu_process_group
 
 __all__ = ["FfrSftTrainer", "main"]
@@ -84,6 +85,7 @@ def main(run_dir: str) -> None:
     """Run the SFT stage whose tree the launcher wrote into the run folder."""
     tree = OmegaConf.load(RunFolder.open(run_dir).path / "verl" / "sft.yaml")
     assert isinstance(tree, DictConfig)
+    die_with_parent()
     torch.manual_seed(tree.trainer.seed)
     if get_device_name() == "cpu":
         start_cpu_process_group()
