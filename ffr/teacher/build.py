@@ -1,0 +1,175 @@
+"""From configuration to a teacher that can be asked."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ffr.config.teacher import StoreConfig, TeacherConfig
+from ffr.errors import UserError
+from ffr.patches.keys import KeyMaker
+from ffr.patches.store import PatchStore
+from ffr.teacher.breaker import CircuitBreaker
+from ffr.teacher.off import TeacherOff
+from ffr.teacher.prompts import prompt_hash
+from ffr.teacher.stored import ClosableTeacher, StoredTeacher
+from teacher_tools.toolset import Toolset, load_toolset
+
+__all__ = ["build_teacher", "key_maker"]
+
+_NO_KEY = "not-needed"
+
+
+def build_teacher(
+    config: TeacherConfig,
+    store: StoreConfig,
+    *,
+    store_dir: Path | str,
+    media_root: Path | str,
+    base_url: str | None = None,
+    share: float = 1.0,
+    toolset: Toolset | None = None,
+) -> ClosableTeacher:
+    """Make the teacher a run asks; call ``aclose()`` on it at the end.
+
+    Args:
+        config: which teacher, and its limits.
+        store: how the patch store is used; ``store.path`` is resolved by the caller.
+        store_dir: folder of the store: ``records/`` and ``media/`` lie in it.
+        media_root: folder that every video must lie under.
+        base_url: wins over ``config.base_url``; needed for ``kind: demo``, whose server the
+            caller starts.
+        share: this process's part (0 to 1] of concurrency and budget, when several ask at once.
+        toolset: tools the teacher has; default: those named in ``config.tools``.
+
+    Raises:
+        UserError: no key, a bad address, an unknown tool, or a store that cannot be written.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share={share} is not allowed; give a part of the whole in (0, 1]")
+    if config.kind == "none":
+        return TeacherOff()
+    tools = toolset if toolset is not None else load_toolset(config.tools)
+    patches = PatchStore(store_dir)
+    root = Path(media_root)
+    live: ClosableTeacher | None = None
+    if config.kind != "replay" and store.on_miss == "live":
+        patches.check_writable()
+        live = _live(config, tools, patches, root, base_url or config.base_url, share)
+    return StoredTeacher(
+        patches,
+        key_maker(config, tools),
+        root,
+        live,
+        store.on_miss,
+        read=store.read or config.kind == "replay",
+        leak_gate=config.leak.enabled,
+    )
+
+
+def key_maker(config: TeacherConfig, tools: Toolset) -> KeyMaker:
+    """Request keys of this set-up; the same for ``openai``, ``demo`` and ``replay``."""
+    return KeyMaker(
+        teacher_model=config.model,
+        prompt_hash=prompt_hash(),
+        tool_hashes={tool.name: tool.hash for tool in tools} if config.max_tool_rounds else {},
+        see_gt=config.see_gt,
+        patch_budget={"frames": config.patch_max_frames, "words": config.patch_max_words},
+    )
+
+
+def _live(
+    config: TeacherConfig,
+    tools: Toolset,
+    patches: PatchStore,
+    media_root: Path,
+    base_url: str | None,
+    share: float,
+) -> ClosableTeacher:
+    # Only here: a run over a complete store needs neither the SDK nor the network.
+    from ffr.teacher.client import ChatClient
+    from ffr.teacher.loop import OpenAITeacher
+    from teacher_tools.runner import ToolRunner
+
+    if config.kind == "demo" and base_url is None:
+        raise UserError(
+            "teacher.kind=demo needs the address of the demo server; start it and pass its "
+            "base_url, or let ffr-train do both"
+        )
+    local = base_url is not None and _is_loopback(base_url)
+    client = ChatClient(
+        base_url=base_url,
+        api_key=_api_key(config, local=local),
+        model=config.model,
+        temperature=config.temperature,
+        max_output_tokens=config.max_output_tokens,
+        call_timeout_s=config.call_timeout_s,
+        retries=config.retries,
+        breaker=CircuitBreaker(config.breaker_failures, config.breaker_reset_s),
+        direct=local,
+    )
+    budget = None if config.max_calls is None else max(1, int(config.max_calls * share))
+    return OpenAITeacher(
+        config,
+        client,
+        ToolRunner(tools, workers=max(1, min(2, round(4 * share)))),
+        patches.media,
+        media_root,
+        concurrency=max(1, round(config.concurrency * share)),
+        max_diagnoses=budget,
+    )
+
+
+def _is_loopback(base_url: str) -> bool:
+    """Whether an address is this machine's own.
+
+    Raises:
+        UserError: it is no http(s) address, or carries a password.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host = parts.hostname
+        parts.port  # noqa: B018 - raises for a bad one
+    except ValueError:
+        host = None
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise UserError(
+            f"teacher.base_url={_without_password(base_url)!r} is not an address; give for "
+            "example http://localhost:8000/v1"
+        )
+    if parts.username is not None:
+        raise UserError(
+            "teacher.base_url holds a user name or password; put the key into the environment "
+            "variable that teacher.api_key_env names"
+        )
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _without_password(url: str) -> str:
+    return url.rsplit("@", 1)[-1]
+
+
+def _api_key(config: TeacherConfig, *, local: bool) -> str:
+    if config.kind == "demo":
+        return _NO_KEY  # a real key has no business there
+    key = os.environ.get(config.api_key_env, "").strip()
+    if not key:
+        if local:
+            return _NO_KEY
+        raise UserError(
+            f"environment variable {config.api_key_env} (teacher.api_key_env) is not set; export "
+            "the teacher's API key in it, or any word for an endpoint that needs none"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise UserError(
+            f"environment variable {config.api_key_env} holds characters no key has; set it again"
+        )
+    return key
