@@ -29,7 +29,7 @@ FailureReason = Literal["timeout", "deadline", "provider_error", "circuit_open"]
 
 _RETRIED_STATUS = frozenset({408, 409, 429})
 _HEALTHY_STATUS = frozenset({400, 409, 413, 422, 429})
-"""The provider works; the request or its rate is the problem, so the breaker does not count it."""
+"""The provider works; the request or its rate is the problem: no reason to open the circuit."""
 _MAX_BACKOFF_S = 20.0
 _OPEN = (
     "too many failures in a row; the teacher is left alone until teacher.breaker_reset_s is over"
@@ -207,8 +207,8 @@ class ChatClient:
             raise TimeoutError from error
         except openai.APIStatusError as error:
             counts[f"call_status_{error.status_code}"] += 1
-            if error.status_code not in _HEALTHY_STATUS:
-                verdict = self._breaker.failure
+            alive = error.status_code in _HEALTHY_STATUS
+            verdict = self._breaker.success if alive else self._breaker.failure
             raise
         except openai.APIConnectionError:
             counts["call_connection"] += 1
