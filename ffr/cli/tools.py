@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ffr.cli.shared import AsJson, print_json
 from ffr.errors import UserError
 from teacher_tools.contact_sheet import contact_sheet
 from teacher_tools.encode import encode_jpeg
@@ -28,7 +30,6 @@ app = typer.Typer(no_args_is_help=True, help="Look at the teacher's tools and tr
 ToolFiles = Annotated[
     list[Path] | None, typer.Option("--tools", help="Python file that defines more tools.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 @app.command("list")
@@ -36,7 +37,7 @@ def list_tools(tools: ToolFiles = None, as_json: AsJson = False) -> None:
     """List the tools, where they come from, and their arguments."""
     toolset = load_toolset(files=tools or ())
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "name": tool.name,
@@ -68,7 +69,7 @@ def show_schema(
     tools: ToolFiles = None,
 ) -> None:
     """Print the tools as OpenAI function definitions (JSON)."""
-    _print_json(load_toolset(names or None, tools or ()).openai_schemas())
+    print_json(load_toolset(names or None, tools or ()).openai_schemas())
 
 
 @app.command("try")
@@ -93,7 +94,7 @@ def try_tool(
     folder = out or Path("ffr-tools") / f"{video.stem}-{name}"
     report = _save(result, result.evidence, folder)
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(report["text"])
@@ -108,7 +109,10 @@ def _run(toolset: Toolset, name: str, arguments: str, path: Path) -> ToolResult:
     with ToolRunner(toolset, workers=1) as runner:
         result = runner.call_sync(name, arguments, path)
     if result.boundary is not None:
-        raise UserError(f"{name} failed ({result.boundary}): {result.detail.strip()}")
+        *trace, reason = result.detail.strip().splitlines() or [result.message]
+        if trace:
+            typer.echo("\n".join(trace), err=True)  # a bug in a tool: its author wants the place
+        raise UserError(f"{name} failed ({result.boundary}): {reason}")
     if not result.ok:
         raise UserError(f"{name}: {result.message}")
     return result
@@ -128,11 +132,11 @@ def _arguments(pairs: list[str]) -> str:
 
 
 def _value(text: str) -> Any:
-    for candidate in (text, f"[{text}]") if "," in text else (text,):
-        try:
-            return json.loads(candidate)
-        except ValueError:
-            continue
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    with contextlib.suppress(ValueError):
+        numbers = [float(part) for part in text.split(",")]
+        return numbers if "," in text else numbers[0]
     return text
 
 
@@ -170,7 +174,3 @@ def _save(result: ToolResult, evidence: Evidence, folder: Path) -> dict[str, Any
         "contact_sheet": None if sheet is None else str(sheet),
         "seconds": round(result.seconds, 4),
     }
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

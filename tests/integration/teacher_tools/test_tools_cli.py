@@ -55,7 +55,7 @@ def test_try_saves_what_the_tool_shows(plain_video: Any, code_of: Any, tmp_path:
 
 
 def test_try_reads_boxes_and_null(plain_video: Any, tmp_path: Path) -> None:
-    words = ("t_s=2", "box=0.25,0.25,0.75,0.75", "--json", "--out", tmp_path)
+    words = ("t_s=2", "box=0.25,.25,0.75,.75", "--json", "--out", tmp_path)
     report = json.loads(invoke("try", "zoom", plain_video.path, *words))
     assert report["frames"][0]["box"] == [0.25, 0.25, 0.75, 0.75]
     words = ("start_s=null", "mode=keyframe", "frames=4", "--json", "--out", tmp_path)
