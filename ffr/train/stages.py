@@ -89,33 +89,27 @@ class Stages:
         return made
 
     def evaluate_all(self, start: Path) -> None:
-        """Evaluate the model GRPO started from and the one it made (or just ``start``)."""
+        """Evaluate the model GRPO started from and the one it made (or just ``start``).
+
+        One process does what is missing; evaluations that were written are kept.
+        """
+        assert self._inputs.test is not None
         after = self._after or start
         models = {"after": after}
         if self._config.eval.before and self._before is not None and self._before != after:
             models = {"before": self._before, "after": after}
-        for name, model in models.items():
-            self.evaluate(name, model, patched=False)
-            if self._config.eval.with_patches and self._can_patch():
-                self.evaluate(f"patched_{name}", model, patched=True)
-
-    def evaluate(self, name: str, model: Path, *, patched: bool) -> None:
-        """One evaluation; kept when it was already made."""
-        stage = f"eval-{name}"
-        if self._state.finished(stage):
-            return
-        assert self._inputs.test is not None
-        total = sum(1 for _ in self._inputs.test.open(encoding="utf-8"))
-        total = min(total, self._config.eval.limit or total)
-        self._process(
-            stage, total,
-            ["-m", "ffr.evaluate.main", str(self._folder.path), name, str(model),
-             *(["--patched"] if patched else [])],
-        )
-        self._finish(stage, total)
-
-    def _can_patch(self) -> bool:
-        return self._config.teacher.kind != "none"
+        patched = self._config.eval.with_patches and self._config.teacher.kind != "none"
+        jobs = [name + "=" + str(model) for name, model in models.items()]
+        if patched:
+            jobs += [f"patched_{name}={model}" for name, model in models.items()]
+        folder = self._folder.path / "eval"
+        jobs = [job for job in jobs if not (folder / f"{job.partition('=')[0]}.json").is_file()]
+        with self._inputs.test.open(encoding="utf-8") as lines:
+            questions = sum(1 for _ in lines)
+        total = min(questions, self._config.eval.limit or questions) * len(jobs)
+        if jobs:
+            self._process("eval", total, ["-m", "ffr.evaluate.main", str(self._folder.path), *jobs])
+        self._finish("eval", total)
 
     def _set_resume(self, tree: DictConfig, checkpoints: Path) -> None:
         if self._resume not in ("auto", "never"):

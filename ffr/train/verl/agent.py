@@ -19,12 +19,13 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 
 from ffr.config.load import load_config
 from ffr.data.question import Question
-from ffr.patches.media import MediaStore
+from ffr.patches.store import PatchStore
 from ffr.repair.loop import RepairLoop
 from ffr.repair.rows import TrainRow
 from ffr.run.folder import RunFolder
 from ffr.teacher.build import build_teacher
 from ffr.train.rendering import PromptRenderer
+from ffr.train.verl.engine_request import EngineRequests
 from ffr.train.verl.engine_student import EngineStudent
 
 __all__ = ["RepairManager", "RepairWorker"]
@@ -45,8 +46,11 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             self._run.student,
             media_root=custom.media_root,
             model_path=self.config.actor_rollout_ref.model.path,
-            patch_media=MediaStore(custom.store_dir),
+            patch_media=PatchStore(custom.store_dir).media,
             frame_cache=custom.get("frame_cache"),
+        )
+        self._requests = EngineRequests(
+            self.config.actor_rollout_ref.rollout.name, self._renderer.processor
         )
         self._teacher = build_teacher(
             self._run.teacher,
@@ -84,6 +88,7 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         student = EngineStudent(
             client=self.llm_client,
             renderer=self._renderer,
+            requests=self._requests,
             sampling_params=sampling_params,
             seed_parts=(self._run.seed, step, question.id, validate),
         )

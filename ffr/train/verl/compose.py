@@ -24,6 +24,12 @@ __all__ = ["GrpoPaths", "grpo_tree", "sft_tree"]
 _DTYPES = {"float32": ("fp32", "float32"), "bfloat16": ("bf16", "bfloat16")}
 _ENGINES = {"vllm": "vllm", "sglang": "sglang", "transformers": "ffr_hf", "vllm_cpu": "ffr_vllm_cpu"}
 
+_VLLM_CPU_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; the default is a share of the machine's memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # binding would pile all processes onto the same cores
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
 
 class GrpoPaths:
     """Where a GRPO stage reads and writes."""
@@ -165,6 +171,7 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
                 "calculate_log_probs": False,
                 "free_cache_engine": not on_cpu,
                 "enforce_eager": on_cpu,
+                "enable_sleep_mode": not on_cpu,
                 "load_format": "auto" if on_cpu else "dummy",
                 "val_kwargs": {"n": 1, "temperature": 0.0, "do_sample": False},
                 "agent": {
@@ -217,6 +224,8 @@ def _ray_init(config: RunConfig) -> dict[str, Any]:
         "MKL_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if hardware.rollout == "vllm_cpu":
+        env |= _VLLM_CPU_ENVIRONMENT
     return {
         "num_cpus": 12 + 4 * hardware.devices_per_node + hardware.rollout_workers,
         "num_gpus": hardware.devices_per_node,

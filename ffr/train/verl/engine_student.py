@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 from ffr.repair.protocols import Rollout
 from ffr.train.rendering import PromptRenderer
+from ffr.train.verl.engine_request import EngineRequests
 from student.prompt_parts import StudentPrompt
 
 __all__ = ["EngineStudent"]
@@ -26,27 +28,28 @@ class EngineStudent:
         self,
         client: Any,
         renderer: PromptRenderer,
+        requests: EngineRequests,
         sampling_params: dict[str, Any],
         seed_parts: tuple[object, ...],
     ) -> None:
         self._client = client
         self._renderer = renderer
+        self._requests = requests
         self._sampling = sampling_params
         self._seed_parts = seed_parts
         self._asked: Counter[str] = Counter()
 
     async def answer(self, prompt: StudentPrompt) -> Rollout:
-        """Sample one response; engine errors are raised as they come."""
+        """Sample one response; engine errors are raised as they come.
+
+        Raises:
+            PromptMismatch: the engine read another prompt than the trainer will.
+        """
         sampling = {**self._sampling, "seed": self._seed(prompt.patch_id or "")}
         encoded = await self._renderer.encode(prompt)
-        images, videos = self._renderer.processor.raw_media(prompt)
-        output = await self._client.generate(
-            request_id=uuid4().hex,
-            prompt_ids=list(encoded.prompt_ids),
-            sampling_params=sampling,
-            image_data=images or None,
-            video_data=videos or None,
-        )
+        request = await asyncio.to_thread(self._requests.build, prompt, encoded, sampling)
+        output = await self._client.generate(request_id=uuid4().hex, **request)
+        self._requests.check(prompt, encoded, output.extra_fields)
         return Rollout(
             prompt=prompt,
             text=self._renderer.decode(output.token_ids),

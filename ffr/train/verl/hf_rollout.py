@@ -196,8 +196,11 @@ class HfServerAdapter(BaseRollout):  # type: ignore[misc]
         if not self._leader:
             return
         if self._server is None:
-            self._server = ray.get_actor(_server_name(self.replica_rank))
+            self._server = self._find_server()
         await self._server.update_weights.remote(gathered, global_steps)
+
+    def _find_server(self) -> Any:
+        return ray.get_actor(_server_name(self.replica_rank))
 
 
 def register() -> None:

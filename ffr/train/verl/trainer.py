@@ -31,9 +31,9 @@ from verl.utils.py_functional import rename_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.utils.padding import response_to_nested
 
-from ffr.train.verl import hf_rollout
 from ffr.train.verl.liveness import ActorWatch
 from ffr.train.verl.replay import WatchedReplayBuffer
+from ffr.train.verl.rollouts import register_rollout
 from ffr.train.verl.step_log import StepLog
 from ffr.train.verl.workers import FfrActorWorker
 
@@ -48,7 +48,7 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
     """Synchronous GRPO over the rows that the repair workers put into the queue."""
 
     def __init__(self, config: DictConfig) -> None:
-        hf_rollout.register()
+        register_rollout(config.actor_rollout_ref.rollout.name)
         # verl's base class compares the mode with the literal "sync" in several places.
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"

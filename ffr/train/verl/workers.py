@@ -16,8 +16,8 @@ from tensordict import TensorDict
 from verl.utils.device import get_device_name
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
-from ffr.train.verl import hf_rollout
 from ffr.train.verl.position_ids import rebuild_position_ids
+from ffr.train.verl.rollouts import register_rollout
 
 __all__ = ["FfrActorWorker", "FfrTrainingWorker", "start_cpu_process_group"]
 
@@ -69,6 +69,6 @@ class FfrActorWorker(ActorRolloutRefWorker):  # type: ignore[misc]
     actor_worker_cls = FfrTrainingWorker
     ref_worker_cls = FfrTrainingWorker
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        hf_rollout.register()
-        super().__init__(*args, **kwargs)
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        register_rollout(config.rollout.name)
+        super().__init__(config, *args, **kwargs)
