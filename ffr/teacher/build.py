@@ -56,7 +56,6 @@ def build_teacher(
     root = Path(media_root)
     live: ClosableTeacher | None = None
     if config.kind != "replay" and store.on_miss == "live":
-        patches.check_writable()
         live = _live(config, tools, patches, root, base_url or config.base_url, share)
     return StoredTeacher(
         patches,
@@ -99,9 +98,11 @@ def _live(
             "base_url, or let ffr-train do both"
         )
     local = base_url is not None and _is_loopback(base_url)
+    api_key = _api_key(config, local=local)
+    patches.check_writable()
     client = ChatClient(
         base_url=base_url,
-        api_key=_api_key(config, local=local),
+        api_key=api_key,
         model=config.model,
         temperature=config.temperature,
         max_output_tokens=config.max_output_tokens,

@@ -9,7 +9,6 @@ import re
 import pytest
 
 from ffr.data.question import Question
-from ffr.geometry import RawBox
 from ffr.teacher.assemble import assemble
 from ffr.teacher.client import ChatReply, ToolRequest
 from ffr.teacher.conversation import Conversation
