@@ -18,6 +18,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from teacher_tools.media.errors import (
@@ -171,7 +172,12 @@ class Source:
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        context = stream.codec_context
+        context: VideoCodecContext | None = stream.codec_context
+        if context is None:
+            container.close()
+            raise UndecodableError(
+                f"video {self.name!r} has an unknown codec, or is damaged; convert it to H.264"
+            )
         context.thread_count = 1
         context.options = {**context.options, "max_pixels": str(self._max_pixels)}
         return container, stream

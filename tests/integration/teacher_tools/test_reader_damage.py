@@ -133,6 +133,13 @@ def test_file_without_its_index_is_refused(plain_video: Any, tmp_path: Path) -> 
         VideoReader.open(copy_of(plain_video.path, tmp_path / "no_moov.mp4", keep=0.5))
 
 
+def test_unknown_codec_is_refused(plain_video: Any, tmp_path: Path) -> None:
+    path = tmp_path / "alien.mp4"
+    path.write_bytes(plain_video.path.read_bytes().replace(b"avc1", b"zzz9"))
+    with pytest.raises(UndecodableError):
+        VideoReader.open(path)
+
+
 def test_audio_alone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "audio.mp4"
     with av.open(str(path), "w") as container:
