@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from ffr.errors import UserError
 
@@ -20,16 +21,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 def run_app(app: typer.Typer, prog_name: str) -> NoReturn:
     """Run a command line to its end.
 
-    A ``UserError`` becomes one line on standard error and exit code 2; Ctrl-C exit code 130.
-    Everything else is a bug and keeps its traceback.
+    A ``UserError`` or a wrong option becomes one line on standard error and exit code 2; Ctrl-C
+    exit code 130. Everything else is a bug and keeps its traceback.
     """
     try:
-        app(prog_name=prog_name)
+        code = app(prog_name=prog_name, standalone_mode=False)
     except UserError as error:
-        message = " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
-    raise AssertionError("typer ends by sys.exit")
+        message = str(error)
+    except TyperException as error:
+        message = error.format_message()
+        if not message:  # no arguments at all: the help has been printed
+            sys.exit(2)
+        context = getattr(error, "ctx", None)
+        message += f" Try: {context.command_path if context else prog_name} --help"
+    except Abort:
+        sys.exit(130)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def print_json(value: Any) -> None:

@@ -55,6 +55,40 @@ def test_a_user_error_is_one_line_and_exit_code_2(capsys, monkeypatch):
     assert capsys.readouterr().err == "error: the disk is full; free space\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["datta"], "error: No such command 'datta'. Did you mean 'data'? Try: ffr --help\n"),
+        (["data", "check"], "error: Missing argument 'path'. Try: ffr data check --help\n"),
+        (["data", "demo", "--sft", "0"], "Invalid value for '--sft'"),
+        (["doctor", "--jsn"], "No such option: --jsn"),
+    ],
+)
+def test_wrong_words_are_one_line_and_exit_code_2(run, words, message):
+    result = run("ffr", *words)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert message in result.err
+
+
+def test_no_words_at_all_print_the_help(run):
+    result = run("ffr")
+    assert result.code == 2
+    assert "doctor" in result.out + result.err
+
+
+def test_ctrl_c_is_exit_code_130(monkeypatch):
+    app = typer.Typer()
+
+    @app.command()
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["x"])
+    with pytest.raises(SystemExit) as stopped:
+        run_app(app, "x")
+    assert stopped.value.code == 130
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch):
     app = typer.Typer(pretty_exceptions_enable=False)
 
