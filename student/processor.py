@@ -166,6 +166,12 @@ class StudentProcessor:
             )
         return encoded
 
+    def placeholder_ids(self, prompt: StudentPrompt) -> tuple[int, ...]:
+        """Token ids with one placeholder per medium, for engines that expand them themselves."""
+        text = self.text(prompt)
+        with self._lock:
+            return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def encode_expanded(
         self,
         prompt_ids: Sequence[int],

@@ -31,6 +31,7 @@ from verl.utils.py_functional import rename_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.utils.padding import response_to_nested
 
+from ffr.train.verl import hf_rollout
 from ffr.train.verl.liveness import ActorWatch
 from ffr.train.verl.replay import WatchedReplayBuffer
 from ffr.train.verl.rollouts import register_rollout
