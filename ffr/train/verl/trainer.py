@@ -59,6 +59,7 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         # verl polls every 2 s, which on small models is most of a step.
         self.replay_buffer.poll_interval = _POLL_S
         self._step_began = time.monotonic()
+        self._live_rows = 0
 
     # -- set-up ---------------------------------------------------------------------------
 
@@ -130,6 +131,7 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
             select_fields=["response_mask", "extra_fields"],
         )
         mask = data["response_mask"]
+        self._live_rows = int((mask.to_padded_tensor(0).sum(-1) > 0).sum())
         values = torch.tensor(
             [0.0 if tag.get("is_padding") else float(_plain(extra)["ffr_advantage"])
              for tag, extra in zip(batch.tags, list(data["extra_fields"]), strict=True)]
@@ -142,13 +144,21 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields)
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
-        """One optimiser step over all rows of the step, however many there are."""
+        """One optimiser step over all rows of the step, however many there are.
+
+        A step without a live row (every group failed alike, every repair too) has nothing to
+        learn from: the weights stay as they are.
+        """
+        if self._live_rows == 0:
+            metrics.pop("actor/entropy", None)  # a mean over no token
+            metrics |= {"actor/pg_loss": 0.0, "actor/grad_norm": 0.0, "perf/mfu/actor": 0.0}
+            return batch
         actor = self.config.actor_rollout_ref.actor
         batch.extra_info.update(
             calculate_entropy=actor.calculate_entropy or actor.entropy_coeff != 0.0,
             distillation_use_topk=False,
             distillation_only=False,
-            global_batch_size=len(batch),
+            global_batch_size=self._live_rows,  # what a mean over rows is a mean over
             mini_batch_size=len(batch),
             epochs=actor.ppo_epochs,
             seed=actor.data_loader_seed,
