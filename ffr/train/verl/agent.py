@@ -103,12 +103,12 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         )
         if validate:
             count = self.config.actor_rollout_ref.rollout.val_kwargs.n
-            result = await loop.run_first_pass_only(question, count=count)
+            rows = (await loop.run_first_pass_only(question, count=count)).rows
         else:
             result = await loop.run_group(question, group=prompt["uid"])
             self._records.append(result.record.at(step, self._attempt))
-        # Rows without gradient are not worth a forward pass; one stays, so that no group is empty.
-        rows = [row for row in result.rows if row.live] or list(result.rows[:1])
+            # Rows without gradient are not worth a forward pass; one stays: no group is empty.
+            rows = tuple(row for row in result.rows if row.live) or result.rows[:1]
         for session, row in enumerate(rows):
             await self._put_row(row, prompt, session, validate)
 
