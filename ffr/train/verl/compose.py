@@ -170,6 +170,7 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
                 "tensor_model_parallel_size": 1,
                 "gpu_memory_utilization": hardware.gpu_memory_utilization,
                 "log_prob_micro_batch_size_per_gpu": grpo.micro_batch_size,
+                "max_model_len": student.max_prompt_tokens + student.max_response_tokens,
                 "calculate_log_probs": False,
                 "free_cache_engine": not on_cpu,
                 "enforce_eager": on_cpu,

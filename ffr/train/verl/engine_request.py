@@ -15,13 +15,13 @@ from ffr.errors import FfrError
 from student.processor import EncodedPrompt, RawVideo, StudentProcessor
 from student.prompt_parts import StudentPrompt
 
-__all__ = ["EngineRequests", "PromptMismatch"]
+__all__ = ["EngineRequests", "PromptMismatchError"]
 
 _VLLM = ("vllm", "ffr_vllm_cpu")
 _NEVER = -100.0  # the strongest bias vLLM accepts
 
 
-class PromptMismatch(FfrError):
+class PromptMismatchError(FfrError):
     """The rollout engine read another prompt than the one that is trained."""
 
 
@@ -87,15 +87,16 @@ class EngineRequests:
             read: ``extra_fields`` of the engine's answer.
 
         Raises:
-            PromptMismatch: they differ.
+            PromptMismatchError: they differ.
         """
         if "prompt_ids" not in read:
             return
-        seen = [ids[0] for ids in read["prompt_ids"][:-1]]  # verl leaves out the first, pads the end
+        # verl leaves out the first token and pads the end.
+        seen = [ids[0] for ids in read["prompt_ids"][:-1]]
         ours = list(encoded.prompt_ids[1:])
         if seen != ours:
             at = next((i for i, (a, b) in enumerate(zip(seen, ours, strict=False)) if a != b), -1)
-            raise PromptMismatch(
+            raise PromptMismatchError(
                 f"the rollout engine read {len(seen) + 1} prompt tokens where the trainer has "
                 f"{len(ours) + 1}, first difference at {at + 1}; its processor treats the media "
                 "differently: use the versions of requirements/, or hardware.rollout=transformers"

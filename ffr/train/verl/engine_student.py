@@ -43,7 +43,7 @@ class EngineStudent:
         """Sample one response; engine errors are raised as they come.
 
         Raises:
-            PromptMismatch: the engine read another prompt than the trainer will.
+            PromptMismatchError: the engine read another prompt than the trainer will.
         """
         sampling = {**self._sampling, "seed": self._seed(prompt.patch_id or "")}
         encoded = await self._renderer.encode(prompt)

@@ -10,5 +10,5 @@ __all__ = ["register_rollout"]
 def register_rollout(name: str) -> None:
     """Register the engine ``name`` if it is one of ours; verl knows its own."""
     for engine in (hf_rollout, vllm_cpu):
-        if engine.NAME == name:
+        if name == engine.NAME:
             engine.register()

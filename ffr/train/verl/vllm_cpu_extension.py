@@ -12,6 +12,7 @@ from ffr.train.verl import vllm_cpu_metadata
 vllm_cpu_metadata.install()  # vLLM imports this module by name in a process of its own
 
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension  # noqa: E402
+from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead  # noqa: E402
 
 __all__ = ["CpuWorkerExtension"]
 
@@ -26,6 +27,11 @@ class CpuWorkerExtension(vLLMColocateWorkerExtension):  # type: ignore[misc]
             Exception: a name or shape does not match the model.
         """
         self.model_runner.reload_weights(weights_iterator=_tensors(path))
+        for layer in self.model_runner.get_model().modules():
+            # An output layer tied to the embedding gets no weights of its own, so vLLM leaves its
+            # packed copy of the old ones in place.
+            if isinstance(layer, ParallelLMHead):
+                layer.quant_method.process_weights_after_loading(layer)
 
 
 def _tensors(path: str) -> Iterator[tuple[str, torch.Tensor]]:

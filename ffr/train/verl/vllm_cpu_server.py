@@ -39,7 +39,14 @@ class VllmCpuServer(vLLMHttpServer):  # type: ignore[misc]
     def _get_worker_extension_cls(self) -> str:
         return _EXTENSION
 
-    async def update_weights(self, weights: dict[str, torch.Tensor], global_steps: int | None) -> None:
+    def _preprocess_engine_kwargs(self, engine_kwargs: dict[str, Any]) -> None:
+        super()._preprocess_engine_kwargs(engine_kwargs)
+        # The cache size is given, so nothing is learned from encoding the largest image possible.
+        engine_kwargs.setdefault("skip_mm_profiling", True)
+
+    async def update_weights(
+        self, weights: dict[str, torch.Tensor], global_steps: int | None
+    ) -> None:
         """Replace all weights, and forget everything computed with the old ones.
 
         Args:
