@@ -99,6 +99,9 @@ class EvalConfig(Config):
     """Also evaluate the checkpoint GRPO started from."""
 
 
+_VLLM_CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256)
+
+
 class HardwareConfig(Config):
     """Where the run happens."""
 
@@ -148,4 +151,20 @@ class RunConfig(Config):
             raise ValueError("stages is empty; list at least one of sft, grpo, eval")
         if len(set(self.stages)) != len(self.stages):
             raise ValueError(f"stages={list(self.stages)} repeats a stage; list each once")
+        if self.hardware.rollout == "vllm_cpu":
+            self._check_vllm_cpu()
         return self
+
+    def _check_vllm_cpu(self) -> None:
+        if self.hardware.platform != "cpu":
+            raise ValueError(
+                f"hardware.rollout=vllm_cpu cannot run with platform={self.hardware.platform!r}; "
+                "use rollout 'vllm', or platform 'cpu'"
+            )
+        tiny = self.student.tiny
+        if tiny is not None and tiny.hidden_size / tiny.heads not in _VLLM_CPU_HEAD_SIZES:
+            raise ValueError(
+                f"student.tiny: hidden_size={tiny.hidden_size} with heads={tiny.heads} is not "
+                f"allowed with hardware.rollout=vllm_cpu; hidden_size / heads must be one of "
+                f"{_VLLM_CPU_HEAD_SIZES}"
+            )

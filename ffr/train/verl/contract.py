@@ -10,6 +10,7 @@ import importlib
 import inspect
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from ffr.errors import UserError
 from ffr.train.verl import vllm_cpu_metadata
@@ -146,6 +147,7 @@ def check(rollout: str | None = None) -> list[str]:
 
 
 def _broken(touch: Touch) -> str | None:
+    target: Any
     try:
         target = importlib.import_module(touch.module)
     except ImportError as error:

