@@ -20,6 +20,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def evaluate(root: Path, jobs: list[Job], start: Path, tests: int) -> None:
     from ffr.data.question import Question
     from ffr.demo.server import DemoTeacherServer
     from ffr.evaluate.evaluator import evaluate as answer_all
-    from ffr.patches.media import MediaStore
+    from ffr.patches.store import PatchStore
     from ffr.teacher.build import build_teacher
     from ffr.train.rendering import PromptRenderer
     from student.generate import BatchedStudent
@@ -121,8 +122,8 @@ def evaluate(root: Path, jobs: list[Job], start: Path, tests: int) -> None:
         ["student.tiny=null", f"student.path={start}", f"store.path={root / 'patches'}"],
     )
     world = root / "world"
-    lines = (world / "test.jsonl").read_text().splitlines()
-    questions = [Question.model_validate_json(line) for line in lines]
+    text = (world / "test.jsonl").read_text(encoding="utf-8")
+    questions = [Question.model_validate_json(line) for line in text.split("\n") if line]
     visible = [q for q in questions if q.family == "visible"]
     hidden = [q for q in questions if q.family != "visible"]
     wanted = [(start, root / "sft" / "learning.json", True)]
@@ -140,7 +141,7 @@ def evaluate(root: Path, jobs: list[Job], start: Path, tests: int) -> None:
         for model, out, patched in wanted:
             renderer = PromptRenderer(
                 config.student, media_root=world, model_path=model,
-                patch_media=MediaStore(root / "patches" / "media"),
+                patch_media=PatchStore(root / "patches").media,
                 frame_cache=root / "frames",
             )
             student = BatchedStudent.load(model, config.student, temperature=0.0, max_batch=100)
@@ -170,6 +171,14 @@ def evaluate(root: Path, jobs: list[Job], start: Path, tests: int) -> None:
 
     with DemoTeacherServer() as server:
         asyncio.run(run(server.base_url))
+
+
+def evaluate_apart(job: Job, tests: int) -> None:
+    """Evaluate one job's checkpoints in a process of its own."""
+    subprocess.run(
+        [sys.executable, __file__, "--evaluate-only", "--root", str(job.root), "--tests", str(tests),
+         "--arms", job.arm, "--seeds", str(job.seed)], check=True,
+    )
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
@@ -271,17 +280,20 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--tests", type=int, default=800, help="test questions in the world")
     parser.add_argument("--only-table", action="store_true")
-    parser.add_argument("--no-evaluation", action="store_true")
+    parser.add_argument("--evaluate-only", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     root = given.root.resolve()
     jobs = [Job(root, arm, seed) for seed in given.seeds for arm in given.arms]
     if not given.only_table:
         start = prepare(root, given.tests)
+        if given.evaluate_only:
+            evaluate(root, jobs, start, given.tests)
+            return
+        evaluate(root, [], start, given.tests)
         with ThreadPoolExecutor(given.jobs) as pool:
             list(pool.map(lambda job: train(job, start, given.tests), jobs))
-        if not given.no_evaluation:
-            evaluate(root, jobs, start, given.tests)
+            list(pool.map(partial(evaluate_apart, tests=given.tests), jobs))
     text = table(root, jobs)
     (root / "table.md").write_text(text + "\n")
     print(text)

@@ -121,7 +121,7 @@ class HardwareConfig(Config):
 class RunConfig(Config):
     """One run of ``ffr-train``."""
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
     output: str | None = None
     """Run folder; default ``runs/<name>``."""
     seed: int = 0

@@ -38,7 +38,7 @@ def load_sft_records(path: Path) -> list[SftRecord]:
             (the message names the line and the first problem).
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # rows may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read SFT records from {path}: {error}; set data.sft to a readable JSONL file"

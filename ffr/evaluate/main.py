@@ -34,7 +34,7 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
     config = load_config([folder.config_path])
     paths = json.loads((folder.path / "inputs.json").read_text())
     text = Path(paths["test"]).read_text(encoding="utf-8")
-    questions = [Question.model_validate_json(line) for line in text.splitlines()]
+    questions = [Question.model_validate_json(line) for line in text.split("\n") if line]
     questions = questions[: config.eval.limit]
     done, right = 0, 0
 

@@ -113,7 +113,10 @@ def _corpus(inputs: Inputs) -> list[str]:
             if record.patch is not None:
                 lines += [record.patch.guidance, *record.patch.temporal_markers]
     elif inputs.train is not None:
-        questions = (Question.model_validate_json(x) for x in inputs.train.read_text().splitlines())
+        questions = (
+            Question.model_validate_json(x)
+            for x in inputs.train.read_text(encoding="utf-8").split("\n") if x
+        )
         for question in questions:
             lines += [question.question, *question.options]
     return lines

@@ -233,6 +233,7 @@ def _ray_init(config: RunConfig) -> dict[str, Any]:
         "num_cpus": 12 + 4 * hardware.devices_per_node + hardware.rollout_workers,
         "num_gpus": hardware.devices_per_node,
         "include_dashboard": False,
+        "object_store_memory": 2**30,  # Ray would reserve 30 % of the machine
         "runtime_env": {"env_vars": env},
     }
 
