@@ -37,9 +37,9 @@ STUDENT_FRAMES = 8
 STUDENT_SIDE = 32
 """Width and height at which that student sees a frame, in pixels."""
 
-LARGE_PX = (180, 216)
+LARGE_PX = (144, 216)
 SMALL_PX = (12, 15)
-CENTRE_JITTER_PX = 12
+CENTRE_JITTER_PX = 24
 """How far a large object's centre strays from the frame's, in pixels."""
 EDGE_PX = 40
 """A small object's centre keeps this far from the frame's edge, in pixels."""

@@ -62,15 +62,19 @@ def crop_box(item: SlotObject, scale: float) -> RawBox:
 def sft_records(plan: VideoPlan, video: bytes, media: MediaStore) -> list[SftRecord]:
     """One record per object of ``plan``, in slot order; ``video`` is the file of that plan.
 
-    The temporal or spatial object always comes with its patch, and of the visible ones the
-    one of the slot ``plan.number`` selects in turn.
+    The temporal or spatial object always comes with its patch; of the visible ones, which the
+    student can see without help, one does in every second video, each in turn.
 
     Raises:
         StoreError: the media folder cannot be written.
     """
     visible = [item for item in plan.objects if item.family == "visible"]
-    plain = set(visible) - {visible[plan.number % len(visible)]}
-    shown = {item: _shown_frames(plan, item) for item in plan.objects if item not in plain}
+    helped = [] if plan.number % 2 else [visible[plan.number // 2 % len(visible)]]
+    shown = {
+        item: _shown_frames(plan, item)
+        for item in plan.objects
+        if item.family != "visible" or item in helped
+    }
     frames = decode_frames(video, {number for numbers in shown.values() for number in numbers})
     records = []
     for item in plan.objects:

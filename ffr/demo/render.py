@@ -21,8 +21,9 @@ __all__ = ["background", "draw_object", "render_video", "shape_mask"]
 
 Rgb = npt.NDArray[np.uint8]
 
-GREY = (35, 60)
-"""Range of a background's mean level; saturated objects differ from every grey by their hue."""
+GREY = (80, 105)
+"""Range of a background's mean level: below every colour's brightness, above none's darkest
+channel, so that an outline shows in each channel."""
 GRADIENT = 14.0
 NOISE = 6.0
 COLOUR_JITTER = 12

@@ -20,12 +20,12 @@ __all__ = [
 ]
 
 COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (220, 40, 40),
-    "green": (40, 180, 60),
-    "blue": (50, 80, 230),
-    "yellow": (235, 215, 40),
-    "purple": (160, 50, 200),
-    "cyan": (40, 205, 215),
+    "red": (250, 85, 85),
+    "green": (80, 225, 95),
+    "blue": (95, 120, 255),
+    "yellow": (250, 230, 75),
+    "purple": (205, 90, 240),
+    "cyan": (75, 230, 235),
 }
 SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "cross")
 
