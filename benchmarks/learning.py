@@ -24,9 +24,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-STEPS = 100
-EVERY = 25
-PLAIN_STEPS = 200
+EVERY = 30
+"""Steps between two evaluated checkpoints."""
+STEPS = 2 * EVERY
+"""Length of the comparison: half way and after."""
+PLAIN_STEPS = 3 * EVERY
 """Plain GRPO runs longer, so that it can be read off at the seconds the other arms took."""
 
 _PAPER = ("repair.when=always", "repair.max_per_question=null", "repair.train_context=patched",
@@ -193,16 +195,16 @@ def table(root: Path, jobs: list[Job]) -> str:
     first = json.loads((root / "sft" / "learning.json").read_text())
     out = [f"{first['n_plain']} held-out visible questions without patches; start "
            f"{first['plain']:.3f}, with patch {first['patched']:.3f}", "",
-           "| arm | seeds | 25 | 50 | 75 | 100 | with patch, 100 | sequences | seconds | repair "
-           "success, first → last 20 steps | teacher calls per rollout, first → last 20 |",
-           "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+           f"| arm | seeds | {EVERY} steps | {STEPS} steps | with patch, {STEPS} | sequences | "
+           "seconds | repair success, first → last 20 steps | asked per rollout, first → last 20 |",
+           "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     seconds_of: dict[str, float] = {}
     for arm in ARMS:
         done = [j for j in jobs if j.arm == arm and (j.folder / f"learning_{STEPS}.json").is_file()]
         if not done:
             continue
         cells = []
-        for step in (25, 50, 75, 100):
+        for step in (EVERY, STEPS):
             values = [json.loads((j.folder / f"learning_{step}.json").read_text()) for j in done]
             cells.append(_spread([v["plain"] for v in values]))
         patched = [json.loads((j.folder / f"learning_{STEPS}.json").read_text())["patched"]
@@ -221,8 +223,8 @@ def table(root: Path, jobs: list[Job]) -> str:
 
 
 def _equal_seconds(jobs: list[Job], seconds_of: dict[str, float]) -> list[str]:
-    """Plain GRPO read off at the seconds each arm took for its 100 steps."""
-    plain = [j for j in jobs if j.arm == "plain" and (j.folder / "learning_25.json").is_file()]
+    """Plain GRPO read off at the seconds each arm took for its steps."""
+    plain = [j for j in jobs if j.arm == "plain" and (j.folder / f"learning_{EVERY}.json").is_file()]
     lines = []
     for arm, seconds in seconds_of.items():
         if arm == "plain":
