@@ -78,7 +78,7 @@ def ffr_train(*words: str, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         subprocess.run(
-            [sys.executable, "-m", "ffr.cli.main", "train", "configs/quickstart.yaml", *words],
+            [sys.executable, "-m", "ffr", "train", "configs/quickstart.yaml", *words],
             stdout=output, stderr=output, check=True,
         )
 

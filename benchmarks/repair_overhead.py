@@ -31,7 +31,7 @@ def run(folder: Path, steps: int, *words: str) -> list[dict[str, Any]]:
     metrics = folder / "metrics.jsonl"
     if not (folder / "summary.json").is_file():
         subprocess.run(
-            [sys.executable, "-m", "ffr.cli.main", "train", "configs/quickstart.yaml",
+            [sys.executable, "-m", "ffr", "train", "configs/quickstart.yaml",
              f"grpo.steps={steps}", f"grpo.save_every={steps}", *words, "--output", str(folder)],
             check=True,
         )
@@ -54,7 +54,7 @@ def main() -> None:
     start = root / "start"
     if not (start / "summary.json").is_file():
         subprocess.run(
-            [sys.executable, "-m", "ffr.cli.main", "train", "configs/quickstart.yaml",
+            [sys.executable, "-m", "ffr", "train", "configs/quickstart.yaml",
              "stages=[sft]", "--output", str(start)], check=True,
         )
     model = json.loads((start / "stages.json").read_text())["stages"]["sft"]["model"]

@@ -61,7 +61,7 @@ def _config(path: Path, world: Path, **changes: Any) -> Path:
 
 def _ffr_train(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ffr.cli.main", "train", *words],
+        [sys.executable, "-m", "ffr", "train", *words],
         capture_output=True, text=True, timeout=800, check=False,
     )
 
@@ -189,7 +189,7 @@ def test_killed_at_a_random_step_it_resumes_to_the_same_end(whole_run: Path, pla
     config = _config(place / "part.yaml", place / "world", stages=["grpo"], student=student)
     killed = place / "killed"
     launcher = subprocess.Popen(
-        [sys.executable, "-m", "ffr.cli.main", "train", str(config), "--output", str(killed)],
+        [sys.executable, "-m", "ffr", "train", str(config), "--output", str(killed)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     stop_after = random.Random(os.getpid()).choice([1, 2, 3])
