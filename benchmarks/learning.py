@@ -108,7 +108,7 @@ def train(job: Job, start: Path, tests: int) -> None:
     )
 
 
-def evaluate(root: Path, jobs: list[Job], start: Path, tests: int) -> None:
+def evaluate(root: Path, jobs: list[Job], start: Path) -> None:
     """Evaluate every checkpoint that has no result yet, in this process."""
     from ffr.config.load import load_config
     from ffr.data.question import Question
@@ -178,8 +178,8 @@ def evaluate(root: Path, jobs: list[Job], start: Path, tests: int) -> None:
 def evaluate_apart(job: Job, tests: int) -> None:
     """Evaluate one job's checkpoints in a process of its own."""
     subprocess.run(
-        [sys.executable, __file__, "--evaluate-only", "--root", str(job.root), "--tests", str(tests),
-         "--arms", job.arm, "--seeds", str(job.seed)], check=True,
+        [sys.executable, __file__, "--evaluate-only", "--root", str(job.root),
+         "--tests", str(tests), "--arms", job.arm, "--seeds", str(job.seed)], check=True,
     )
 
 
@@ -200,15 +200,15 @@ def table(root: Path, jobs: list[Job]) -> str:
            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     seconds_of: dict[str, float] = {}
     for arm in ARMS:
-        done = [j for j in jobs if j.arm == arm and (j.folder / f"learning_{STEPS}.json").is_file()]
+        last = f"learning_{STEPS}.json"
+        done = [j for j in jobs if j.arm == arm and (j.folder / last).is_file()]
         if not done:
             continue
         cells = []
         for step in (EVERY, STEPS):
-            values = [json.loads((j.folder / f"learning_{step}.json").read_text()) for j in done]
-            cells.append(_spread([v["plain"] for v in values]))
-        patched = [json.loads((j.folder / f"learning_{STEPS}.json").read_text())["patched"]
-                   for j in done]
+            files = [j.folder / f"learning_{step}.json" for j in done]
+            cells.append(_spread([json.loads(f.read_text())["plain"] for f in files]))
+        patched = [json.loads((j.folder / last).read_text())["patched"] for j in done]
         metrics = [_metrics(j.folder)[:STEPS] for j in done]
         sequences = statistics.mean(sum(m["generated/sequences"] for m in run) for run in metrics)
         seconds = statistics.mean(sum(m["timing_s/step"] for m in run[1:]) for run in metrics)
@@ -224,7 +224,8 @@ def table(root: Path, jobs: list[Job]) -> str:
 
 def _equal_seconds(jobs: list[Job], seconds_of: dict[str, float]) -> list[str]:
     """Plain GRPO read off at the seconds each arm took for its steps."""
-    plain = [j for j in jobs if j.arm == "plain" and (j.folder / f"learning_{EVERY}.json").is_file()]
+    first = f"learning_{EVERY}.json"
+    plain = [j for j in jobs if j.arm == "plain" and (j.folder / first).is_file()]
     lines = []
     for arm, seconds in seconds_of.items():
         if arm == "plain":
@@ -290,9 +291,9 @@ def main() -> None:
     if not given.only_table:
         start = prepare(root, given.tests)
         if given.evaluate_only:
-            evaluate(root, jobs, start, given.tests)
+            evaluate(root, jobs, start)
             return
-        evaluate(root, [], start, given.tests)
+        evaluate(root, [], start)
         with ThreadPoolExecutor(given.jobs) as pool:
             list(pool.map(lambda job: train(job, start, given.tests), jobs))
             list(pool.map(partial(evaluate_apart, tests=given.tests), jobs))

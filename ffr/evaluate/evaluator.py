@@ -29,7 +29,7 @@ async def evaluate(
     reward: RewardConfig,
     teacher: Teacher | None = None,
     concurrency: int = 64,
-    on_row: Done = lambda row: None,
+    on_row: Done = lambda _row: None,
 ) -> list[EvalRow]:
     """One row per question; with ``teacher`` the patched form is answered instead of the plain.
 
@@ -55,7 +55,7 @@ async def evaluate(
     return list(await asyncio.gather(*map(one, questions)))
 
 
-class NoEvidence(FfrError):
+class NoEvidenceError(FfrError):
     """There is no patch for a question; the message is the reason."""
 
 
@@ -69,7 +69,7 @@ async def _prompt(
         FailedRollout(question, f"<think></think><answer>{wrong}</answer>", wrong)
     )
     if isinstance(diagnosis.outcome, NoPatch):
-        raise NoEvidence(f"{diagnosis.outcome.reason}: {diagnosis.outcome.detail}")
+        raise NoEvidenceError(f"{diagnosis.outcome.reason}: {diagnosis.outcome.detail}")
     return diagnosis.outcome.patch_id, await renderer.patched(question.asked, diagnosis.outcome)
 
 

@@ -60,8 +60,8 @@ def budget(config: RunConfig) -> Budget:
     bound = video + patch + text
     if video + patch > config.student.max_prompt_tokens:
         raise UserError(
-            f"student.max_prompt_tokens={config.student.max_prompt_tokens} cannot hold {video} video "
-            f"tokens and {patch} patch tokens; raise it above {bound} or lower "
+            f"student.max_prompt_tokens={config.student.max_prompt_tokens} cannot hold {video} "
+            f"video tokens and {patch} patch tokens; raise it above {bound} or lower "
             "student.frames.count or max_pixels"
         )
     repairs = 0 if config.teacher.kind == "none" else grpo.group_size

@@ -48,7 +48,9 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
         media_root = media_root or str(world.root)
     for stage, split in (("sft", "sft"), ("grpo", "train"), ("eval", "test")):
         if stage in config.stages and not paths[split]:
-            raise UserError(f"stage {stage} needs data.{split}, which is not set; name a JSONL file")
+            raise UserError(
+                f"stage {stage} needs data.{split}, which is not set; name a JSONL file"
+            )
     root = Path(media_root or Path(next(p for p in paths.values() if p)).parent).resolve()
     skipped = 0
     written: dict[str, Path | None] = {}

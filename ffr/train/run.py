@@ -24,9 +24,9 @@ from ffr.run.manifest import write_manifest
 from ffr.run.summary import write_summary
 from ffr.run.table import print_summary
 from ffr.train.prepare import Inputs, prepare_data, prepare_student
-from ffr.train.stage_process import StageFailed
-from ffr.train.stages import Stages
+from ffr.train.stage_process import StageFailedError
 from ffr.train.stage_state import StageState
+from ffr.train.stages import Stages
 
 __all__ = ["run_training"]
 
@@ -55,11 +55,13 @@ def run_training(config: RunConfig, resume: str = "auto") -> int:
         except KeyboardInterrupt:
             status = "stopped"
             print("stopped; the same command continues", file=sys.stderr)
-        except StageFailed as error:
+        except StageFailedError as error:
             print(error, file=sys.stderr)
         finally:
             state.add_seconds(time.monotonic() - began)
-            summary = write_summary(folder, status=status, stages=state.stages, seconds=state.seconds)
+            summary = write_summary(
+                folder, status=status, stages=state.stages, seconds=state.seconds
+            )
     print_summary(summary, folder)
     return {"ok": 0, "failed": 1, "stopped": 130}[status]
 

@@ -14,13 +14,13 @@ from ffr.errors import FfrError
 from ffr.train.fate import die_with_parent
 from ffr.train.progress import StageProgress
 
-__all__ = ["StageFailed", "run_stage_process"]
+__all__ = ["StageFailedError", "run_stage_process"]
 
 _POLL_S = 0.5
 _GRACE_S = 20.0
 
 
-class StageFailed(FfrError):
+class StageFailedError(FfrError):
     """A stage ended without finishing; the message holds its last words and the log's path."""
 
 
@@ -42,12 +42,12 @@ def run_stage_process(
         environment: variables on top of ours.
 
     Raises:
-        StageFailed: it exited with an error, or stood still for too long.
+        StageFailedError: it exited with an error, or stood still for too long.
         KeyboardInterrupt: we were asked to stop; the child is ended first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
             [sys.executable, *arguments],
             stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**os.environ, **environment},
@@ -61,7 +61,7 @@ def run_stage_process(
                     progress.poll()
                     still_s = time.monotonic() - progress.last_change
                     if still_s > stall_timeout_s:
-                        raise StageFailed(
+                        raise StageFailedError(
                             f"{progress.stage} finished no step for {still_s:.0f} s "
                             f"(hardware.stall_timeout_s={stall_timeout_s:.0f}); log: {log}; "
                             "the same command resumes from the last checkpoint"
@@ -70,7 +70,7 @@ def run_stage_process(
         finally:
             _end(child)
     if child.returncode != 0:
-        raise StageFailed(
+        raise StageFailedError(
             f"{progress.stage} ended with code {child.returncode} after step {progress.step}: "
             f"{_last_words(log)}; log: {log}"
         )
@@ -94,6 +94,6 @@ def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-400:]
     for line in reversed(lines):
         text = line.strip()
-        if any(mark in text for mark in ("Error: ", "Exception: ", "Failed: ", "Died: ")):
+        if any(mark in text for mark in ("Error: ", "Exception: ")):
             return text[:500]
     return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "it said nothing")

@@ -29,7 +29,7 @@ class Stages:
     ) -> None:
         self._config, self._folder, self._inputs = config, folder, inputs
         self._state, self._base_url, self._resume = state, teacher_base_url, resume
-        self._environment = _environment(config, folder)
+        self._environment = _environment(config)
         self._before: Path | None = None
         self._after: Path | None = None
 
@@ -152,7 +152,7 @@ class Stages:
         self._state.record(stage, seconds=0.0, steps=steps, done=True, **made)
 
 
-def _environment(config: RunConfig, folder: RunFolder) -> dict[str, str]:
+def _environment(config: RunConfig) -> dict[str, str]:
     """Variables of the stage processes; the parent's own pass through."""
     found = {"FFR_RUN_ID": f"{config.name}-{os.getpid()}", "TOKENIZERS_PARALLELISM": "false",
              "RAY_DEDUP_LOGS": "0", "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}

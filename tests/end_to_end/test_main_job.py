@@ -173,7 +173,8 @@ def test_the_same_command_again_reuses_what_it_made(whole_run: Path, place: Path
     assert done.returncode == 0, done.stderr[-2000:]
     assert _summary(whole_run)["status"] == "ok"
     stages = json.loads((whole_run / "stages.json").read_text())["stages"]
-    assert stages["sft"]["done"] and stages["grpo"]["done"]
+    assert stages["sft"]["done"]
+    assert stages["grpo"]["done"]
     assert time.monotonic() - began < 60  # a run of minutes; nothing of it is repeated
 
 

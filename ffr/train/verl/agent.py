@@ -75,7 +75,7 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             await self._run_group(prompt, sampling_params, int(trajectory["step"]), validate)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - recorded; the trainer ends the run
             # Whatever went wrong in the engine ends the run (replay.py); it must say what it was.
             logger.error("group %s failed:\n%s", uid, traceback.format_exc())
             tag = {"status": "failure", "error": f"{type(error).__name__}: {error}"[:2000]}
@@ -112,7 +112,9 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         for session, row in enumerate(rows):
             await self._put_row(row, prompt, session, validate)
 
-    async def _put_row(self, row: TrainRow, prompt: dict[str, Any], session: int, validate: bool) -> None:
+    async def _put_row(
+        self, row: TrainRow, prompt: dict[str, Any], session: int, validate: bool
+    ) -> None:
         encoded = await self._renderer.encode(row.context)
         rollout = row.rollout
         output = AgentLoopOutput(
@@ -132,7 +134,9 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         )
         await self._agent_loop_postprocess(output, validate, session_id=session, **prompt)
 
-    def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: Any) -> dict[str, Any]:
+    def _compute_multi_modal_inputs(
+        self, output: AgentLoopOutput, input_ids: Any
+    ) -> dict[str, Any]:
         # The tensors the rollout was generated with, not a second run of the processor.
         # The key's presence makes verl compute M-RoPE positions from token types; it pops it.
         return {**output.multi_modal_data["processed"], "mm_token_type_ids": True}

@@ -22,7 +22,9 @@ from ffr.repair.rows import row_budget
 __all__ = ["GrpoPaths", "grpo_tree", "sft_tree"]
 
 _DTYPES = {"float32": ("fp32", "float32"), "bfloat16": ("bf16", "bfloat16")}
-_ENGINES = {"vllm": "vllm", "sglang": "sglang", "transformers": "ffr_hf", "vllm_cpu": "ffr_vllm_cpu"}
+_ENGINES = {
+    "vllm": "vllm", "sglang": "sglang", "transformers": "ffr_hf", "vllm_cpu": "ffr_vllm_cpu",
+}
 
 _VLLM_CPU_ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; the default is a share of the machine's memory
@@ -73,7 +75,7 @@ def sft_tree(
     """The resolved tree for verl's SFT trainer."""
     return _composed(
         "sft_trainer_engine", _sft_values(config, model, records, media_root, run_dir, checkpoints),
-        {k: v for k, v in config.verl.get("sft", {}).items()},
+        dict(config.verl.get("sft", {})),
     )
 
 
@@ -83,15 +85,37 @@ def _composed(name: str, values: dict[str, Any], block: dict[str, Any]) -> DictC
         tree = hydra_compose(config_name=name)
     with open_dict(tree):
         merged = OmegaConf.merge(tree, values)
+    known, added = _split_plus({k: v for k, v in block.items() if k != "sft"})
     try:
         OmegaConf.set_struct(merged, True)
-        extra = {k: v for k, v in block.items() if k != "sft"}
-        result = OmegaConf.merge(merged, extra)
+        result = OmegaConf.merge(merged, known)
+        with open_dict(result):
+            result = OmegaConf.merge(result, added)
     except Exception as error:  # OmegaConf raises several kinds; all of them are about a key
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"verl: {reason}; see the keys with --dry-run, or write verl.+key") from error
+        raise UserError(
+            f"verl: {reason}; see the keys with --dry-run, or write verl.+key to add one"
+        ) from error
     assert isinstance(result, DictConfig)
     return result
+
+
+def _split_plus(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell keys verl's tree must have from those to be added, which are written ``+key``."""
+    known: dict[str, Any] = {}
+    added: dict[str, Any] = {}
+    for key, value in block.items():
+        if key.startswith("+"):
+            added[key[1:]] = value
+        elif isinstance(value, dict):
+            inner_known, inner_added = _split_plus(value)
+            if inner_known or not inner_added:
+                known[key] = inner_known
+            if inner_added:
+                added[key] = inner_added
+        else:
+            known[key] = value
+    return known, added
 
 
 def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
@@ -101,7 +125,7 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
     kl = grpo.kl_coef > 0
     fsdp: dict[str, Any] = {
         "strategy": "fsdp2",
-        "mixed_precision": {"param_dtype": precision, "reduce_dtype": "fp32", "buffer_dtype": "fp32"},
+        "mixed_precision": _mixed_precision(precision),
         "use_torch_compile": not on_cpu,
         "seed": config.seed,
     }
@@ -214,6 +238,10 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
     }
 
 
+def _mixed_precision(param_dtype: str) -> dict[str, str]:
+    return {"param_dtype": param_dtype, "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
+
+
 def _ray_init(config: RunConfig) -> dict[str, Any]:
     hardware = config.hardware
     if hardware.platform != "cpu":
@@ -255,7 +283,7 @@ def _sft_values(
         },
         "engine": {
             "strategy": "fsdp2",
-            "mixed_precision": {"param_dtype": precision, "reduce_dtype": "fp32", "buffer_dtype": "fp32"},
+            "mixed_precision": _mixed_precision(precision),
             "use_torch_compile": not on_cpu,
             "seed": config.seed,
         },

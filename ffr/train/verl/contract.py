@@ -39,7 +39,8 @@ _WORKERS = "verl.workers.engine_workers"
 CONTRACT: tuple[Touch, ...] = (
     Touch("verl.plugin.platform.platform_manager", "PlatformRegistry.register", ("platform",)),
     Touch("verl.plugin.platform.platform_base", "PlatformBase"),
-    Touch("verl.workers.engine.base", "EngineRegistry.register", ("model_type", "backend", "device")),
+    Touch("verl.workers.engine.base", "EngineRegistry.register",
+          ("model_type", "backend", "device")),
     Touch("verl.workers.engine.fsdp.transformer_impl", "FSDPEngineWithLMHead._build_fsdp_module",
           ("self", "module")),
     Touch(_WORKERS, "TrainingWorker.train_batch", ("self", "data")),

@@ -46,7 +46,7 @@ def _device_module() -> ModuleType:
     return module
 
 
-class CpuPlatform(PlatformBase):
+class CpuPlatform(PlatformBase):  # type: ignore[misc]
     """Runs verl on plain CPUs with gloo collectives."""
 
     _module: ModuleType | None = None

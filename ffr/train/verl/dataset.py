@@ -6,6 +6,7 @@ memory does not grow with the number of frames.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -17,7 +18,7 @@ __all__ = ["QuestionDataset"]
 
 
 class QuestionDataset(Dataset):  # type: ignore[type-arg]
-    """Rows of a validated question file (``ffr.train.verl.compose`` writes it into the run folder)."""
+    """Rows of a checked question file (``ffr.train.prepare`` writes it into the run folder)."""
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class QuestionDataset(Dataset):  # type: ignore[type-arg]
         paths = [data_files] if isinstance(data_files, str) else list(data_files)
         self.questions: list[Question] = []
         for path in paths:
-            with open(path, encoding="utf-8") as lines:
+            with Path(path).open(encoding="utf-8") as lines:
                 self.questions += [Question.model_validate_json(line) for line in lines]
         if max_samples > 0:
             self.questions = self.questions[:max_samples]

@@ -81,7 +81,9 @@ class HfServer:
             extra_fields={"global_steps": self._global_steps},
         )
 
-    async def update_weights(self, weights: dict[str, torch.Tensor], global_steps: int | None) -> None:
+    async def update_weights(
+        self, weights: dict[str, torch.Tensor], global_steps: int | None
+    ) -> None:
         """Load a full set of weights, between batches.
 
         Raises:

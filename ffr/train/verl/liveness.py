@@ -11,12 +11,12 @@ from ray.exceptions import RayActorError
 
 from ffr.errors import FfrError
 
-__all__ = ["ActorDied", "ActorWatch"]
+__all__ = ["ActorDiedError", "ActorWatch"]
 
 _CHECK_EVERY_S = 3.0
 
 
-class ActorDied(FfrError):
+class ActorDiedError(FfrError):
     """A process the step waits for is gone; the message names it and how to go on."""
 
 
@@ -36,7 +36,7 @@ class ActorWatch:
         """Raise when an actor was found dead since the last call; cheap to call often.
 
         Raises:
-            ActorDied: naming the actor and Ray's reason.
+            ActorDiedError: naming the actor and Ray's reason.
         """
         now = time.monotonic()
         if now - self._last >= _CHECK_EVERY_S:
@@ -54,7 +54,7 @@ class ActorWatch:
                 ray.get(ref)
             except RayActorError as error:
                 reason = " ".join(str(error).split())[:400]
-                raise ActorDied(
-                    f"{name} died while the step waited for it ({reason}); its last lines are in the "
-                    "log of this stage; the same command resumes from the last checkpoint"
+                raise ActorDiedError(
+                    f"{name} died while the step waited for it ({reason}); its last lines are in "
+                    "the log of this stage; the same command resumes from the last checkpoint"
                 ) from error

@@ -16,7 +16,7 @@ def rebuild_position_ids(data: TensorDict) -> None:
     the queue dense or ragged over the wrong dimension, and the split into
     micro-batches fails (verl issues 6531, 6851).  Rebuilding is cheap and exact.
     """
-    if "position_ids" not in data.keys():
+    if "position_ids" not in data:
         return
     ids = data["position_ids"]
     if ids.dim() != 3:
@@ -34,6 +34,6 @@ def _split_values(values: torch.Tensor, lengths: list[int]) -> list[torch.Tensor
     """Split jagged storage into (4, L) rows, whichever dimension was taken as ragged."""
     total = sum(lengths)
     if values.shape[-1] == total:  # (4, sum of L): ragged over the sequence, as it should be
-        return [row.contiguous() for row in values.split(lengths, dim=-1)]
+        return [row.contiguous() for row in torch.split(values, lengths, dim=-1)]
     # (4 * batch, L): ragged over the rope dimension; all lengths are equal here
-    return [row.contiguous() for row in values.split(values.shape[0] // len(lengths), dim=0)]
+    return [row.contiguous() for row in torch.split(values, values.shape[0] // len(lengths))]

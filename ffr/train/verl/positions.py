@@ -10,7 +10,9 @@ import torch
 __all__ = ["position_ids"]
 
 
-def position_ids(processor: Any, input_ids: torch.Tensor, inputs: Mapping[str, Any]) -> torch.Tensor:
+def position_ids(
+    processor: Any, input_ids: torch.Tensor, inputs: Mapping[str, Any]
+) -> torch.Tensor:
     """Positions of shape (4, L): text index, then time, height and width.
 
     Args:

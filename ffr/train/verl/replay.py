@@ -10,10 +10,10 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from ffr.errors import FfrError
 from ffr.train.verl.liveness import ActorWatch
 
-__all__ = ["GroupFailed", "WatchedReplayBuffer"]
+__all__ = ["GroupFailedError", "WatchedReplayBuffer"]
 
 
-class GroupFailed(FfrError):
+class GroupFailedError(FfrError):
     """A group of rollouts could not be made; the message says which and why."""
 
 
@@ -37,5 +37,7 @@ class WatchedReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             tags = (tq.kv_list() or {}).get(partition_id, {})
             uid = sorted(failed)[0]
             reason = tags.get(uid, {}).get("error", "no reason was recorded")
-            raise GroupFailed(f"{len(failed)} group(s) of rollouts failed; first {uid}: {reason}")
+            raise GroupFailedError(
+                f"{len(failed)} group(s) of rollouts failed; first {uid}: {reason}"
+            )
         return super()._sampleable_terminal_keys(partition_id, eviction_reasons)  # type: ignore[no-any-return]

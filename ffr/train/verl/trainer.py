@@ -71,11 +71,11 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
 
     def fit(self, agent_loop_manager: Any) -> None:
         """Train; raises when a worker or rollout server dies."""
+        workers = enumerate(agent_loop_manager.agent_loop_workers)
+        servers = enumerate(self.llm_server_manager.server_handles)
         watch = ActorWatch(
-            {
-                **{f"agent loop worker {i}": w for i, w in enumerate(agent_loop_manager.agent_loop_workers)},
-                **{f"rollout server {i}": s for i, s in enumerate(self.llm_server_manager.server_handles)},
-            }
+            {f"agent loop worker {i}": w for i, w in workers}
+            | {f"rollout server {i}": s for i, s in servers}
         )
         self.replay_buffer.watch = watch
         super().fit(agent_loop_manager)
@@ -103,7 +103,9 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         self._step_began = time.monotonic()
         super().on_step_begin()
 
-    def _balance_batch(self, batch: KVBatchMeta, metrics: dict[str, Any], **_kwargs: Any) -> KVBatchMeta:
+    def _balance_batch(
+        self, batch: KVBatchMeta, metrics: dict[str, Any], **_kwargs: Any
+    ) -> KVBatchMeta:
         """Sort rows by length and pad their number to what the data-parallel ranks need.
 
         Rows of equal length share a micro-batch, so that little of a padded forward is waste.
@@ -177,7 +179,8 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
         metrics.update(self._log.step_metrics(global_steps))
         if self.config.actor_rollout_ref.rollout.name == hf_rollout.NAME:
-            busy = ray.get([s.busy_seconds.remote() for s in self.llm_server_manager.server_handles])
+            servers = self.llm_server_manager.server_handles
+            busy = ray.get([server.busy_seconds.remote() for server in servers])
             metrics["perf/engine_busy_s"] = sum(busy) / len(busy)
             model_s = metrics["perf/engine_busy_s"] + sum(
                 timing_raw.get(part, 0.0) for part in ("old_log_prob", "ref", "update_actor")
@@ -201,7 +204,7 @@ def _pad_rows(batch: KVBatchMeta, count: int) -> KVBatchMeta:
         return batch
     shortest = min(range(len(batch)), key=lambda i: batch.tags[i]["seq_len"])
     row = tq.kv_batch_get(keys=[batch.keys[shortest]], partition_id=batch.partition_id)[0]
-    fields = {name: row[name] for name in row.keys()}
+    fields = {name: row[name] for name in row.keys()}  # noqa: SIM118 - a TensorDict
     for name in ("response_mask", "loss_mask"):
         fields[name] = torch.zeros_like(fields[name])
     fields["rm_scores"] = torch.zeros_like(fields["rm_scores"])

@@ -34,4 +34,6 @@ def validate_grpo(tree: DictConfig) -> None:
             )
     except Exception as error:  # verl raises assertions, type and value errors
         reason = " ".join(str(error).split())[:400]
-        raise UserError(f"verl refuses the configuration: {reason}; change the key it names") from error
+        raise UserError(
+            f"verl refuses the configuration: {reason}; change the key it names"
+        ) from error
