@@ -17,7 +17,7 @@ from ffr.errors import UserError
 
 __all__ = ["split_words", "train"]
 
-_OVERRIDE = re.compile(r"^\+*[A-Za-z_][\w.-]*=")
+_OVERRIDE = re.compile(r"^\+*[A-Za-z_][\w.+-]*=")
 
 
 def train(

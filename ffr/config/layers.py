@@ -48,15 +48,18 @@ def file_layers(path: Path, ancestors: tuple[Path, ...] = ()) -> list[Layer]:
 def override_layer(override: str) -> Layer:
     """The layer of one ``a.b=value``; the value is a YAML scalar, list or mapping.
 
+    Below ``verl`` a name may begin with ``+``: it adds a key to verl's tree.
+
     Raises:
         UserError: no ``=``, a malformed key, a value that is not YAML.
     """
     key, equals, text = override.partition("=")
     parts = key.split(".")
-    if not equals or not all(_KEY.match(part) for part in parts):
+    names = [part.removeprefix("+") if parts[0] == "verl" else part for part in parts]
+    if not equals or not all(_KEY.match(name) for name in names):
         raise UserError(
             f"override {override!r} is not KEY=VALUE; write for example grpo.lr=1e-5 "
-            "(dots between names, no spaces, no leading +)"
+            "(dots between names, no spaces, + only below verl)"
         )
     try:
         value = parse_yaml(text)

@@ -107,7 +107,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
         (["nope.yaml"], "configuration file nope.yaml does not exist"),
         (["grpo.lr=1"], "no configuration file among 'grpo.lr=1'"),
         (["{base}", "grpo.lrr=1"], "unknown key grpo.lrr"),
-        (["{base}", "+grpo.lr=1"], "no leading +"),
+        (["{base}", "+grpo.lr=1"], "+ only below verl"),
         (["{base}", "seed=.nan"], ".nan is not allowed"),
     ],
 )
