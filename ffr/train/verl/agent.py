@@ -27,6 +27,8 @@ from ffr.teacher.build import build_teacher
 from ffr.train.rendering import PromptRenderer
 from ffr.train.verl.engine_request import EngineRequests
 from ffr.train.verl.engine_student import EngineStudent
+from student.processor import PromptTooLongError
+from teacher_tools.media.errors import MediaError
 
 __all__ = ["RepairManager", "RepairWorker"]
 
@@ -75,11 +77,25 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             await self._run_group(prompt, sampling_params, int(trajectory["step"]), validate)
         except asyncio.CancelledError:
             raise
+        except (MediaError, PromptTooLongError) as error:
+            tag = self._bad_question(prompt, int(trajectory["step"]), error)
         except Exception as error:  # noqa: BLE001 - recorded; the trainer ends the run
             # Whatever went wrong in the engine ends the run (replay.py); it must say what it was.
             logger.error("group %s failed:\n%s", uid, traceback.format_exc())
             tag = {"status": "failure", "error": f"{type(error).__name__}: {error}"[:2000]}
         await tq.async_kv_put(key=uid, partition_id=partition, tag=tag)
+
+    def _bad_question(
+        self, prompt: dict[str, Any], step: int, error: Exception
+    ) -> dict[str, Any]:
+        """A question that turned out unusable: skipped and recorded, or the end of the run."""
+        question_id = Question.model_validate_json(prompt["question_json"]).id
+        if self._run.data.on_bad_row == "fail":
+            return {"status": "failure", "error": f"question {question_id}: {error}"[:2000]}
+        self._folder.append_event(
+            {"event": "group_skipped", "step": step, "id": question_id, "reason": str(error)}
+        )
+        return {"status": "finished"}  # a whole group without rows: the step goes on without it
 
     async def _run_group(
         self, prompt: dict[str, Any], sampling_params: dict[str, Any], step: int, validate: bool

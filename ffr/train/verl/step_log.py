@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ffr.run.folder import RunFolder
+from ffr.run.jsonl import read_lines
 from ffr.run.metrics import step_metrics
 
 __all__ = ["StepLog"]
@@ -19,7 +20,9 @@ class StepLog:
 
     def step_metrics(self, step: int) -> dict[str, float]:
         """Aggregate the group records the workers wrote for this step."""
-        return step_metrics(self._folder.read_step(step))
+        events, _ = read_lines(self._folder.events_path)
+        skipped = sum(e.get("event") == "group_skipped" and e.get("step") == step for e in events)
+        return {**step_metrics(self._folder.read_step(step)), "data/skipped_groups": float(skipped)}
 
     def write(self, step: int, metrics: dict[str, Any], *, seconds: float) -> None:
         """Append one line to ``metrics.jsonl``."""
