@@ -55,8 +55,8 @@ class StageProgress:
     def poll(self) -> None:
         """Read new metrics lines and redraw."""
         for line in self._new_lines():
-            if line.get("stage") == self.stage and "step" in line:
-                self.step = int(line["step"])
+            if line.get("stage") == self.stage and isinstance(line.get("step"), int):
+                self.step = line["step"]
                 self._note = _note(line)
                 self.last_change = time.monotonic()
         if self._bar:
@@ -78,7 +78,15 @@ class StageProgress:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]  # a line still being written waits
         self._offset += len(whole)
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        # A line torn by a killed writer is nobody's: the next writer has closed it.
+        return [value for line in whole.split(b"\n") if isinstance(value := _json(line), dict)]
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _note(line: dict[str, Any]) -> str:

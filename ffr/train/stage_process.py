@@ -47,6 +47,7 @@ def run_stage_process(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
+        begin = output.tell()  # earlier attempts wrote what comes before
         child = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
             [sys.executable, *arguments],
             stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
@@ -72,7 +73,7 @@ def run_stage_process(
     if child.returncode != 0:
         raise StageFailedError(
             f"{progress.stage} ended with code {child.returncode} after step {progress.step}: "
-            f"{_last_words(log)}; log: {log}"
+            f"{_last_words(log, begin)}; log: {log}"
         )
 
 
@@ -89,9 +90,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _last_words(log: Path) -> str:
-    """The last line of the log that looks like an error's message."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-400:]
+def _last_words(log: Path, begin: int) -> str:
+    """The last line of the log from byte ``begin`` on that looks like an error's message."""
+    lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-400:]
     for line in reversed(lines):
         text = line.strip()
         if any(mark in text for mark in ("Error: ", "Exception: ")):

@@ -39,7 +39,8 @@ class StageState:
         """Add an attempt's time and, when done, what it made."""
         before = self._data["stages"].get(stage, {})
         self._data["stages"][stage] = {
-            **before, "seconds": before.get("seconds", 0.0) + seconds, "steps": steps,
+            **before, "seconds": before.get("seconds", 0.0) + seconds,
+            "steps": max(steps, before.get("steps", 0)),  # an attempt may die before its first
             "done": done, **made,
         }
         self._save()
