@@ -47,7 +47,7 @@ def shape_mask(shape: str, diameter: int) -> npt.NDArray[np.float32]:
     elif shape == "square":
         pen.rectangle((0, 0, last, last), fill=255)
     elif shape == "triangle":
-        pen.polygon(((side / 2, 0), (last, last * 0.93), (0, last * 0.93)), fill=255)
+        pen.polygon(((side / 2, 0), (last, last), (0, last)), fill=255)
     elif shape == "cross":
         low, high = round(side * 0.37), round(side * 0.63)
         pen.rectangle((low, 0, high, last), fill=255)
