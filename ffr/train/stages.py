@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -59,7 +60,9 @@ class Stages:
     def grpo(self, model: Path) -> Path:
         """Reinforce, with repairs; returns the checkpoint folder."""
         self._before = model
-        if done := self._state.finished("grpo"):
+        steps = self._config.grpo.steps  # may be raised later: the run goes on
+        done = self._state.finished("grpo")
+        if done and done["steps"] == steps:
             self._after = Path(done["model"])
             return self._after
         from ffr.train.run import store_dir
@@ -75,11 +78,12 @@ class Stages:
             teacher_base_url=self._base_url,
         )
         tree = grpo_tree(self._config, paths)
-        steps = self._config.grpo.steps
         made = actor_folder(checkpoints, steps)
         # Killed after the last checkpoint but before it was noted: nothing is left to train.
         if latest_step(checkpoints) != steps:
             self._set_resume(tree, checkpoints)
+            for name in ("after", "patched_after"):  # of a model that is about to change
+                (self._folder.path / "eval" / f"{name}.json").unlink(missing_ok=True)
             self._write_tree("grpo", tree)
             self._process(
                 "grpo", steps, ["-m", "ffr.train.verl.grpo_main", str(self._folder.path)]
@@ -102,11 +106,13 @@ class Stages:
         jobs = [name + "=" + str(model) for name, model in models.items()]
         if patched:
             jobs += [f"patched_{name}={model}" for name, model in models.items()]
-        folder = self._folder.path / "eval"
-        jobs = [job for job in jobs if not (folder / f"{job.partition('=')[0]}.json").is_file()]
         with self._inputs.test.open(encoding="utf-8") as lines:
             questions = sum(1 for _ in lines)
-        total = min(questions, self._config.eval.limit or questions) * len(jobs)
+        questions = min(questions, self._config.eval.limit or questions)
+        folder = self._folder.path / "eval"
+        jobs = [job for job in jobs
+                if not _evaluated(folder / f"{job.partition('=')[0]}.json", questions)]
+        total = questions * len(jobs)
         if jobs:
             self._process("eval", total, ["-m", "ffr.evaluate.main", str(self._folder.path), *jobs])
         self._finish("eval", total)
@@ -150,6 +156,14 @@ class Stages:
 
     def _finish(self, stage: str, steps: int, **made: str) -> None:
         self._state.record(stage, seconds=0.0, steps=steps, done=True, **made)
+
+
+def _evaluated(path: Path, questions: int) -> bool:
+    """Whether an evaluation of this many questions was written; ``eval.limit`` may change."""
+    if not path.is_file():
+        return False
+    table = json.loads(path.read_bytes()).get("all", {})
+    return int(table.get("n", 0) + table.get("skipped", 0)) == questions
 
 
 def _environment(config: RunConfig) -> dict[str, str]:

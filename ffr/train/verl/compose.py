@@ -7,6 +7,7 @@ machine is used.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from ffr.config.schema import RunConfig
 from ffr.errors import UserError
 from ffr.repair.rows import row_budget
+from ffr.train.verl.refused import refuse_ineffective
 
 __all__ = ["GrpoPaths", "grpo_tree", "sft_tree"]
 
@@ -63,8 +65,10 @@ def grpo_tree(config: RunConfig, paths: GrpoPaths) -> DictConfig:
     """The resolved tree for verl's PPO trainer.
 
     Raises:
-        UserError: the ``verl:`` block names a key that verl does not have.
+        UserError: the ``verl:`` block names a key that verl does not have, or that has no
+            effect here.
     """
+    refuse_ineffective(config.verl)
     return _composed("ppo_trainer", _grpo_values(config, paths), config.verl)
 
 
@@ -80,9 +84,7 @@ def sft_tree(
 
 
 def _composed(name: str, values: dict[str, Any], block: dict[str, Any]) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with initialize_config_module(config_module="verl.trainer.config", version_base=None):
-        tree = hydra_compose(config_name=name)
+    tree = _stock(name).copy()
     with open_dict(tree):
         merged = OmegaConf.merge(tree, values)
     known, added = _split_plus({k: v for k, v in block.items() if k != "sft"})
@@ -98,6 +100,14 @@ def _composed(name: str, values: dict[str, Any], block: dict[str, Any]) -> DictC
         ) from error
     assert isinstance(result, DictConfig)
     return result
+
+
+@cache
+def _stock(name: str) -> DictConfig:
+    """verl's own tree with its defaults; composing takes about a second."""
+    GlobalHydra.instance().clear()
+    with initialize_config_module(config_module="verl.trainer.config", version_base=None):
+        return hydra_compose(config_name=name)
 
 
 def _split_plus(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
