@@ -35,8 +35,8 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
     """Render the demo world if asked for, check every row, and write what remains.
 
     Raises:
-        UserError: a split that a stage needs is missing or empty, or a row is bad and
-            ``data.on_bad_row`` is ``fail``.
+        UserError: a split that a stage needs is missing, empty or too small for one batch, or
+            a row is bad and ``data.on_bad_row`` is ``fail``.
     """
     data = config.data
     paths = {name: getattr(data, name) for name in ("sft", "train", "validation", "test")}
@@ -64,14 +64,26 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
             folder.append_event({"event": "bad_row", "split": name, "line": row.line,
                                  "id": row.id, "reason": row.reason})
         written[name] = _write(folder, name, loaded.questions)
+        if name == "train" and "grpo" in config.stages:
+            _enough("train", len(loaded.questions), "grpo.questions_per_step",
+                    config.grpo.questions_per_step)
     if "sft" in config.stages:
-        load_sft_records(Path(paths["sft"]))  # a bad record is named now, not in the trainer
+        records = load_sft_records(Path(paths["sft"]))  # a bad one is named now, not in the trainer
+        _enough("sft", len(records), "sft.batch_size", config.sft.batch_size)
     return Inputs(
         media_root=root,
         sft=Path(paths["sft"]) if paths["sft"] else None,
         skipped_rows=skipped,
         **written,
     )
+
+
+def _enough(split: str, rows: int, key: str, wanted: int) -> None:
+    if rows < wanted:  # the loaders drop what does not fill a batch
+        raise UserError(
+            f"data.{split} has {rows} usable rows, {key}={wanted} needs at least that many; "
+            f"lower {key} or give more rows"
+        )
 
 
 def _write(folder: RunFolder, name: str, questions: Sequence[Question]) -> Path:

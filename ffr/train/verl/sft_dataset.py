@@ -24,9 +24,11 @@ from student.prompt_parts import StudentPrompt
 
 __all__ = ["SftDataset"]
 
+_KEEP_BYTES = 1 << 30
+
 
 class SftDataset(Dataset):  # type: ignore[type-arg]
-    """Rows of an SFT record file; tensors are made on first use and kept."""
+    """Rows of an SFT record file; tensors are made on first use, the first GiB of them kept."""
 
     def __init__(
         self,
@@ -52,14 +54,18 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
             frame_cache=config.ffr.get("frame_cache"),
         )
         self._rows: dict[int, dict[str, Any]] = {}
+        self._kept_bytes = 0
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        if index not in self._rows:
-            self._rows[index] = self._row(self._records[index])
-        row = self._rows[index]
+        row = self._rows.get(index)
+        if row is None:
+            row = self._row(self._records[index])
+            size = sum(tensor.nbytes for tensor in row["multi_modal_inputs"].values())
+            if self._kept_bytes + size <= _KEEP_BYTES:
+                self._rows[index], self._kept_bytes = row, self._kept_bytes + size
         return {**row, "multi_modal_inputs": dict(row["multi_modal_inputs"])}
 
     def _row(self, record: SftRecord) -> dict[str, Any]:
