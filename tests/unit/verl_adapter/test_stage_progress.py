@@ -44,7 +44,9 @@ def test_a_line_cut_across_a_character_is_read_whole(metrics):
     assert progress.step == 4
 
 
-@pytest.mark.parametrize("torn", ['{"stage": "grpo", "st', "null", "[1, 2]", "3", "\x00\x00", '"x"'])
+@pytest.mark.parametrize(
+    "torn", ['{"stage": "grpo", "st', "null", "[1, 2]", "3", "\x00\x00", '"x"']
+)
 def test_a_torn_line_of_a_killed_writer_is_passed_over(metrics, torn):
     progress = StageProgress("grpo", 10, metrics)
     append(metrics, line(1) + torn + "\n" + line(2))
@@ -54,7 +56,8 @@ def test_a_torn_line_of_a_killed_writer_is_passed_over(metrics, torn):
 
 def test_lines_that_do_not_say_a_step_are_not_ours(metrics):
     progress = StageProgress("grpo", 10, metrics)
-    append(metrics, line(1) + '{"stage": "grpo", "step": null}\n{"stage": "grpo"}\n' + line(7, "sft"))
+    no_step = '{"stage": "grpo", "step": null}\n{"stage": "grpo"}\n'
+    append(metrics, line(1) + no_step + line(7, "sft"))
     progress.poll()
     assert progress.step == 1
 
