@@ -21,9 +21,15 @@ __all__ = ["Inputs", "prepare_data", "prepare_student"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Checked inputs of a run; question files lie in the run folder."""
+    """Checked inputs of a run; question files lie in the run folder.
+
+    Attributes:
+        media_root: folder that every video lies under.
+        store: folder of the patch store.
+    """
 
     media_root: Path
+    store: Path
     sft: Path | None
     train: Path | None
     validation: Path | None
@@ -72,6 +78,7 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
         _enough("sft", len(records), "sft.batch_size", config.sft.batch_size)
     return Inputs(
         media_root=root,
+        store=Path(config.store.path).resolve() if config.store.path else folder.path / "patches",
         sft=Path(paths["sft"]) if paths["sft"] else None,
         skipped_rows=skipped,
         **written,

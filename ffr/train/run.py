@@ -71,7 +71,7 @@ def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -
     model = prepare_student(config, folder, inputs)
     write_manifest(folder, config, inputs.test or inputs.train)
     with _teacher_endpoint(config) as base_url:
-        _write_inputs(folder, config, inputs, base_url)
+        _write_inputs(folder, inputs, base_url)
         stages = Stages(config, folder, inputs, state, base_url, resume)
         for name in config.stages:
             if name == "eval":
@@ -82,19 +82,12 @@ def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -
                 model = stages.grpo(model)
 
 
-def store_dir(config: RunConfig, folder: RunFolder) -> Path:
-    """Where patches are kept."""
-    return Path(config.store.path).resolve() if config.store.path else folder.path / "patches"
-
-
-def _write_inputs(
-    folder: RunFolder, config: RunConfig, inputs: Inputs, base_url: str | None
-) -> None:
+def _write_inputs(folder: RunFolder, inputs: Inputs, base_url: str | None) -> None:
     """What the stage processes need to find, as one file."""
     found: dict[str, Any] = {
         "media_root": str(inputs.media_root),
         "test": str(inputs.test) if inputs.test else None,
-        "store": str(store_dir(config, folder)),
+        "store": str(inputs.store),
         "frame_cache": str(folder.path / "cache" / "frames"),
         "teacher_base_url": base_url,
     }

@@ -65,7 +65,6 @@ class Stages:
         if done and done["steps"] == steps:
             self._after = Path(done["model"])
             return self._after
-        from ffr.train.run import store_dir
         from ffr.train.verl.compose import GrpoPaths, grpo_tree
 
         assert self._inputs.train is not None
@@ -73,7 +72,7 @@ class Stages:
         paths = GrpoPaths(
             run_dir=self._folder.path, model=model, train=self._inputs.train,
             validation=self._inputs.validation or self._inputs.train,
-            media_root=self._inputs.media_root, store_dir=store_dir(self._config, self._folder),
+            media_root=self._inputs.media_root, store_dir=self._inputs.store,
             checkpoints=checkpoints, frame_cache=self._folder.path / "cache" / "frames",
             teacher_base_url=self._base_url,
         )
