@@ -39,6 +39,16 @@ def run(folder: Path, steps: int, *words: str) -> list[dict[str, Any]]:
     return [line for line in lines if "timing_s/step" in line and line["step"] >= _FIRST]
 
 
+def _sft(folder: Path) -> Path:
+    """The quickstart's SFT checkpoint, trained when the folder has none."""
+    if not (folder / "summary.json").is_file():
+        subprocess.run(
+            [sys.executable, "-m", "ffr", "train", "configs/quickstart.yaml", "stages=[sft]",
+             "--output", str(folder)], check=True,
+        )
+    return Path(json.loads((folder / "stages.json").read_text())["stages"]["sft"]["model"])
+
+
 def main() -> None:
     """Run what is missing and print the ratios."""
     from ffr.demo.server import DemoTeacherServer
@@ -47,17 +57,12 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("runs/repair_overhead"))
     parser.add_argument("--latency", type=float, default=2.0, help="of one request, seconds")
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--model", type=Path, help="checkpoint to start from; default: train one")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENAI_API_KEY", "none")
     root = given.root.resolve()
-    start = root / "start"
-    if not (start / "summary.json").is_file():
-        subprocess.run(
-            [sys.executable, "-m", "ffr", "train", "configs/quickstart.yaml",
-             "stages=[sft]", "--output", str(start)], check=True,
-        )
-    model = json.loads((start / "stages.json").read_text())["stages"]["sft"]["model"]
+    model = given.model.resolve() if given.model else _sft(root / "start")
     common = ("stages=[grpo]", "student.tiny=null", f"student.path={model}")
     live = (*common, "repair.when=always", "repair.max_per_question=null", "store.read=false",
             "teacher.kind=openai", "teacher.concurrency=64", "teacher.call_timeout_s=300",
