@@ -41,7 +41,7 @@ from ffr.train.verl.workers import FfrActorWorker
 __all__ = ["TRAINER_NAME", "FfrTrainer"]
 
 TRAINER_NAME = "ffr_sync"
-_POLL_S = 0.02
+_POLL_S = 0.05
 
 
 @register_trainer(TRAINER_NAME)
