@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,11 +44,21 @@ from ffr.repair.protocols import Diagnosis, FailedRollout
 from ffr.run.folder import RunFolder
 from student.tiny.model import build_tiny_student
 
+HERE = Path(__file__).parent
+OPEN = ExitStack()
+"""What the tests of this folder share and must not leave to others: Ray, verl's patches."""
 GOLD = "B"
 FAMILIES = {
     "qwen3_vl": "transformers.models.qwen3_vl.modeling_qwen3_vl",
     "qwen2_5_vl": "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
 }
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Close what is open after the last test of this folder, not at the end of the session."""
+    if nextitem is None or HERE not in nextitem.path.parents:
+        OPEN.close()
 
 
 def reply(answer: str, think: str = "I see a red cross.") -> str:
@@ -61,7 +71,7 @@ CORPUS = [
 ] * 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def media_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two mp4 files of 4.5 s whose frames all differ; four frames of each lie 1.1 s apart."""
     root = tmp_path_factory.mktemp("verl_media")
@@ -78,7 +88,7 @@ def media_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def questions() -> list[Question]:
     return [
         Question(id=f"q{i}", video=video, question=text, options=("red cross", "blue circle"),
@@ -89,7 +99,7 @@ def questions() -> list[Question]:
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="session", params=list(FAMILIES))
+@pytest.fixture(scope="package", params=list(FAMILIES))
 def checkpoint(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
@@ -184,84 +194,85 @@ class Kit:
     Client = ScriptedClient
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kit() -> Kit:
     return Kit()
 
 
-@pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
+@pytest.fixture(scope="package")
+def local_ray() -> None:
     import ray
 
+    OPEN.callback(ray.shutdown)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    yield
-    ray.shutdown()
 
 
-@pytest.fixture(scope="session")
-def queue(local_ray: None) -> Iterator[None]:
+@pytest.fixture(scope="package")
+def queue(local_ray: None) -> None:
     """A real TransferQueue with one storage process."""
     import transfer_queue as tq
     from omegaconf import OmegaConf
 
+    OPEN.callback(tq.close)
     backend = {"SimpleStorage": {"num_data_storage_units": 1}}
     tq.init(OmegaConf.create({"backend": backend}))
-    yield
-    tq.close()
 
 
-@pytest.fixture(scope="session")
-def loop() -> Iterator[Callable[[Any], Any]]:
+@pytest.fixture(scope="package")
+def loop() -> Callable[[Any], Any]:
     """Runs a coroutine on the one event loop of the session; its threads work one at a time.
 
     One thread makes the order in which requests reach the engine repeatable.
     """
-    with asyncio.Runner() as runner:
-        runner.get_loop().set_default_executor(ThreadPoolExecutor(1))
-        yield runner.run
+    runner = OPEN.enter_context(asyncio.Runner())
+    runner.get_loop().set_default_executor(ThreadPoolExecutor(1))
+    return runner.run
 
 
-@pytest.fixture(scope="session")
-def stock_models() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+@pytest.fixture(scope="package")
+def stock_models() -> Callable[[], AbstractContextManager[None]]:
     """verl replaces methods of transformers' model classes; inside the context they are stock.
 
-    After the session they are stock again, so that other tests do not run verl's.
+    In the end they are stock again, so that other tests do not run verl's.
     """
     modules = [importlib.import_module(name) for name in
                (*FAMILIES.values(), "transformers.models.qwen2_vl.modeling_qwen2_vl")]  # fmt: skip
     classes = {c for m in modules for c in vars(m).values() if isinstance(c, type)}
     stock = {c: c.__dict__["forward"] for c in classes if "forward" in c.__dict__}
 
+    def install(methods: dict[type, Any]) -> None:
+        for owner, forward in methods.items():
+            owner.forward = forward  # type: ignore[attr-defined]
+
     @contextmanager
     def context() -> Iterator[None]:
         verls = {owner: owner.__dict__["forward"] for owner in stock}
+        install(stock)
         try:
-            for owner, forward in stock.items():
-                owner.forward = forward
             yield
         finally:
-            for owner, forward in verls.items():
-                owner.forward = forward
+            install(verls)
 
-    yield context
-    for owner, forward in stock.items():
-        owner.forward = forward
+    OPEN.callback(install, stock)
+    return context
 
 
-@pytest.fixture(scope="session")
-def one_rank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="package")
+def one_rank() -> None:
     """What a launcher tells a worker about its place."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0",
-                            "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
-                            "MASTER_PORT": port}.items():  # fmt: skip
-            patch.setenv(name, value)
-        yield
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    patch = OPEN.enter_context(pytest.MonkeyPatch.context())
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1",
+                        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():  # fmt: skip
+        patch.setenv(name, value)
+
+    def end_process_group() -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+    OPEN.callback(end_process_group)
 
 
 @dataclass(eq=False)
@@ -370,7 +381,7 @@ class InProcessGroup:
         return getattr(self._worker, name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_job(
     checkpoint: tuple[str, Path], media_root: Path, queue: None, one_rank: None,
     stock_models: Any, loop: Callable[[Any], Any],
@@ -413,7 +424,7 @@ def start_job(
     return start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def job(start_job: Callable[..., Job]) -> Job:
     """The job most tests share: at most two repairs a question; nothing changes its weights."""
     return start_job(repair={"max_per_question": 2}, advantage={"epsilon": 1e-6})

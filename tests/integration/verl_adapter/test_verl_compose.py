@@ -251,8 +251,8 @@ def test_a_raised_number_of_steps_goes_on_and_evaluates_again(tmp_path, monkeypa
 
     test = tmp_path / "test.jsonl"
     test.write_text("{}\n{}\n")
-    inputs = Inputs(media_root=tmp_path, store=tmp_path, sft=None, train=test, validation=None, test=test,
-                    skipped_rows=0)  # fmt: skip
+    inputs = Inputs(media_root=tmp_path, store=tmp_path, sft=None, train=test, validation=None,
+                    test=test, skipped_rows=0)  # fmt: skip
     started: list[list[str]] = []
 
     def process(arguments: list[str], **_more: Any) -> None:
