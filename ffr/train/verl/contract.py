@@ -69,6 +69,8 @@ CONTRACT: tuple[Touch, ...] = (
     Touch(_TRAINER, "PPOTrainer.fit", ("self", "agent_loop_manager")),
     Touch("verl.trainer.ppo.v1.trainer_sync", "PPOTrainerSync"),
     Touch(_BUFFER, "ReplayBuffer._wait_for_next_poll", ("self", "partition_id", "last_debug_time")),
+    Touch(_BUFFER, "ReplayBuffer._select_prompt_uids",
+          ("self", "partition_id", "sampleable_keys", "batch_size")),
     Touch(_BUFFER, "ReplayBuffer._sampleable_terminal_keys",
           ("self", "partition_id", "eviction_reasons")),
     Touch(_AGENT, "AgentLoopOutput"),

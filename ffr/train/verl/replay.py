@@ -31,6 +31,19 @@ class WatchedReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             self.watch.check()
         return super()._wait_for_next_poll(partition_id, last_debug_time)  # type: ignore[no-any-return]
 
+    def _select_prompt_uids(
+        self, partition_id: str, sampleable_keys: set[str], batch_size: int
+    ) -> tuple[list[str], dict[str, Any], dict[str, int]]:
+        selected, rows, steps = super()._select_prompt_uids(
+            partition_id, sampleable_keys, batch_size
+        )
+        if not any(key.split("_")[0] in selected for key in rows):
+            raise GroupFailedError(
+                f"all {len(selected)} questions of this step were skipped; events.jsonl in the run "
+                "folder has the reasons: repair the media or take the rows out"
+            )
+        return selected, rows, steps
+
     def _sampleable_terminal_keys(self, partition_id: str, eviction_reasons: Any) -> set[str]:
         failed = self.failure_keys[partition_id]
         if failed:

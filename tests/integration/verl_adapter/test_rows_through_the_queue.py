@@ -147,8 +147,6 @@ def test_validation_is_greedy_rows_without_teacher_or_record(job, kit, questions
 
 
 def test_a_failed_group_ends_the_run_with_its_reason(job, kit, questions):
-    from ffr.train.verl.replay import GroupFailedError
-
     class BrokenEngine:
         async def generate(self, **request: Any) -> Any:
             raise RuntimeError("the engine has no memory left")
@@ -157,6 +155,8 @@ def test_a_failed_group_ends_the_run_with_its_reason(job, kit, questions):
     good = kit.Client(job.agent._renderer.processor, [kit.reply(a) for a in "BAAA"])
     job.submit("s1q0", questions[0], good, teacher)
     job.submit("s1q1", questions[1], BrokenEngine(), teacher)
+    from ffr.train.verl.replay import GroupFailedError
+
     with pytest.raises(GroupFailedError, match=r"s1q1: RuntimeError: the engine has no memory"):
         job.sample(2)
 
@@ -182,6 +182,17 @@ def test_with_skipping_the_step_goes_on_without_a_bad_video(job, kit, questions)
     events = [json.loads(line) for line in job.folder.events_path.read_text().splitlines()]
     assert ("gone", 1) in {(e.get("id"), e.get("step")) for e in events}
     assert any("lost.mp4" in e.get("reason", "") for e in events)
+
+
+def test_a_step_whose_questions_are_all_bad_says_so(job, questions, kit):
+    job.use(data={"on_bad_row": "skip"})
+    for i, question in enumerate(questions):
+        lost = question.model_copy(update={"video": "lost.mp4"})
+        job.submit(f"s1q{i}", lost, None, kit.Teacher(NoPatch(reason="teacher_off")))
+    from ffr.train.verl.replay import GroupFailedError
+
+    with pytest.raises(GroupFailedError, match=r"all 2 questions of this step were skipped"):
+        job.sample(2)
 
 
 def test_rollouts_differ_within_a_group_and_repeat_from_run_to_run(
