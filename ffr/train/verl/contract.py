@@ -48,6 +48,7 @@ CONTRACT: tuple[Touch, ...] = (
     Touch(_WORKERS, "TrainingWorker.infer_batch", ("self", "data")),
     Touch(_WORKERS, "ActorRolloutRefWorker.actor_worker_cls"),
     Touch(_WORKERS, "ActorRolloutRefWorker.ref_worker_cls"),
+    Touch(_WORKERS, "ActorRolloutRefWorker.init_model", ("self",)),
     Touch("verl.workers.rollout.base", "_ROLLOUT_REGISTRY"),
     Touch("verl.workers.rollout.base", "BaseRollout.update_weights",
           ("self", "weights", "wire_format")),

@@ -3,6 +3,7 @@
 * On ``cpu`` the process group is gloo alone: verl would ask for ``cpu:gloo,cpu:gloo``,
   which torch rejects, but it keeps a group that already exists.
 * Batches whose samples have equal length need their position ids rebuilt.
+* verl 0.9.1 declares ``freeze_vision_tower`` but reads it nowhere; here it freezes.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any
 
 import torch
 from tensordict import TensorDict
+from verl.single_controller.base.decorator import Dispatch, register
 from verl.utils.device import get_device_name
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
+from ffr.errors import UserError
 from ffr.train.verl.position_ids import rebuild_position_ids
 from ffr.train.verl.rollouts import register_rollout
 
-__all__ = ["FfrActorWorker", "FfrTrainingWorker", "start_cpu_process_group"]
+__all__ = ["FfrActorWorker", "FfrTrainingWorker", "freeze_vision", "start_cpu_process_group"]
 
 
 def start_cpu_process_group() -> None:
@@ -72,3 +75,28 @@ class FfrActorWorker(ActorRolloutRefWorker):  # type: ignore[misc]
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         register_rollout(config.rollout.name)
         super().__init__(config, *args, **kwargs)
+
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)  # type: ignore[untyped-decorator]
+    def init_model(self) -> None:
+        """Build what this worker's role needs."""
+        super().init_model()
+        if self.actor is not None and self.config.actor.freeze_vision_tower:
+            freeze_vision(self.actor.engine.module)
+
+
+def freeze_vision(model: torch.nn.Module) -> None:
+    """Keep the vision tower, its merger and any adapters on them as they are.
+
+    Must come before the first forward: FSDP2 looks at ``requires_grad`` then.
+
+    Raises:
+        UserError: the model has no part called ``visual``.
+    """
+    frozen = [p for name, p in model.named_parameters() if "visual" in name.split(".")]
+    if not frozen:
+        raise UserError(
+            f"grpo.freeze_vision=true, but {type(model).__name__} has no part called 'visual'; "
+            "set it to false"
+        )
+    for parameter in frozen:
+        parameter.requires_grad_(False)
