@@ -171,6 +171,8 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
                 "ppo_micro_batch_size_per_gpu": grpo.micro_batch_size,
                 "ppo_epochs": 1,
                 "clip_ratio": grpo.clip_ratio,
+                "clip_ratio_low": grpo.clip_ratio,  # these two have defaults that would win
+                "clip_ratio_high": grpo.clip_ratio,
                 "loss_agg_mode": grpo.loss_aggregation,
                 "entropy_coeff": 0.0,
                 "use_kl_loss": kl,

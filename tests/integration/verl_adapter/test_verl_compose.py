@@ -135,6 +135,14 @@ def strangers(values: Any, tree: Any, prefix: str = "") -> list[str]:
     return found
 
 
+def test_settings_that_verl_keeps_in_two_places_agree():
+    actor = compose(
+        shipped("quickstart.yaml", "grpo.clip_ratio=0.1", "grpo.max_grad_norm=3")
+    ).actor_rollout_ref.actor
+    assert actor.clip_ratio == actor.clip_ratio_low == actor.clip_ratio_high == 0.1
+    assert actor.grad_clip == actor.optim.clip_grad == 3
+
+
 def test_the_verl_block_wins_over_what_we_derive():
     tree = compose(shipped("quickstart.yaml", "verl.actor_rollout_ref.actor.optim.lr=7e-6"))
     assert tree.actor_rollout_ref.actor.optim.lr == 7e-6
