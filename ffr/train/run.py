@@ -59,6 +59,9 @@ def run_training(config: RunConfig, resume: str = "auto") -> int:
             print(error, file=sys.stderr)
         finally:
             state.add_seconds(time.monotonic() - began)
+            if not state.stages:
+                # Nothing ran yet: the mended command may differ in any key.
+                folder.config_path.unlink(missing_ok=True)
             summary = write_summary(
                 folder, status=status, stages=state.stages, seconds=state.seconds
             )

@@ -90,7 +90,7 @@ def misbehave(
     if how == "modules":
         return Evidence(text=" ".join(m for m in ("torch", "ray", "verl") if m in sys.modules))
     if how == "deaf":
-        os.closerange(3, 64)
+        os.closerange(3, 4096)
         time.sleep(60)
     return None
 '''
