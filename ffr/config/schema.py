@@ -63,6 +63,8 @@ class SftConfig(Config):
     warmup_steps: Annotated[int, Field(ge=0)] = 10
     weight_decay: NonNegative = 0.01
     max_grad_norm: Positive = 1.0
+    save_every: Annotated[int, Field(ge=1)] = 100
+    """Steps between checkpoints, from which a stopped stage goes on."""
 
 
 class GrpoConfig(Config):

@@ -327,7 +327,7 @@ def _sft_values(
             "logger": list(config.loggers),
             "total_epochs": 1_000_000,  # steps decide
             "total_training_steps": sft.steps,
-            "save_freq": sft.steps,
+            "save_freq": sft.save_every,
             "test_freq": -1,
             "default_local_dir": str(checkpoints),
             "max_ckpt_to_keep": 1,
