@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffr.config.schema import RunConfig
+from ffr.config.student import TinyModelConfig
 from ffr.data.load import load_questions
 from ffr.data.question import Question
 from ffr.data.sft_record import load_sft_records
@@ -15,6 +16,7 @@ from ffr.demo.world import generate_demo_world
 from ffr.errors import UserError
 from ffr.patches.files import write_atomic
 from ffr.run.folder import RunFolder
+from ffr.train.apart import call_apart
 
 __all__ = ["Inputs", "prepare_data", "prepare_student"]
 
@@ -119,10 +121,14 @@ def prepare_student(config: RunConfig, folder: RunFolder, inputs: Inputs) -> Pat
     target = folder.path / "student"
     if (target / "config.json").is_file():
         return target
-    from student.tiny.model import build_tiny_student  # torch: only where it is needed
-
     assert config.student.tiny is not None
-    return build_tiny_student(config.student.tiny, target, _corpus(inputs))
+    return call_apart(_build_tiny, config.student.tiny, target, _corpus(inputs))
+
+
+def _build_tiny(config: TinyModelConfig, folder: Path, corpus: list[str]) -> Path:
+    from student.tiny.model import build_tiny_student
+
+    return build_tiny_student(config, folder, corpus)
 
 
 def _corpus(inputs: Inputs) -> list[str]:

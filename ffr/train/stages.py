@@ -17,6 +17,7 @@ from ffr.train.prepare import Inputs
 from ffr.train.progress import StageProgress
 from ffr.train.stage_process import run_stage_process
 from ffr.train.stage_state import StageState
+from ffr.train.trees import composed_grpo, composed_sft
 
 __all__ = ["Stages"]
 
@@ -38,11 +39,9 @@ class Stages:
         """Teach the answer format; returns the checkpoint folder."""
         if done := self._state.finished("sft"):
             return Path(done["model"])
-        from ffr.train.verl.compose import sft_tree
-
         assert self._inputs.sft is not None
         checkpoints = self._folder.path / "checkpoints" / "sft"
-        tree = sft_tree(
+        tree = composed_sft(
             self._config, model=model, records=self._inputs.sft,
             media_root=self._inputs.media_root, run_dir=self._folder.path, checkpoints=checkpoints,
         )
@@ -65,18 +64,15 @@ class Stages:
         if done and done["steps"] == steps:
             self._after = Path(done["model"])
             return self._after
-        from ffr.train.verl.compose import GrpoPaths, grpo_tree
-
         assert self._inputs.train is not None
         checkpoints = self._folder.path / "checkpoints" / "grpo"
-        paths = GrpoPaths(
-            run_dir=self._folder.path, model=model, train=self._inputs.train,
+        tree = composed_grpo(
+            self._config, run_dir=self._folder.path, model=model, train=self._inputs.train,
             validation=self._inputs.validation or self._inputs.train,
             media_root=self._inputs.media_root, store_dir=self._inputs.store,
             checkpoints=checkpoints, frame_cache=self._folder.path / "cache" / "frames",
             teacher_base_url=self._base_url,
         )
-        tree = grpo_tree(self._config, paths)
         made = actor_folder(checkpoints, steps)
         # Killed after the last checkpoint but before it was noted: nothing is left to train.
         if latest_step(checkpoints) != steps:
