@@ -80,7 +80,7 @@ def main() -> None:
         return statistics.mean(line[key] for line in results[latency])
 
     failures = mean(given.latency, "repair/asked")
-    rounds = mean(given.latency, "teacher/requests") / failures
+    rounds = mean(given.latency, "teacher/calls") / mean(given.latency, "repair/teacher_calls")
     base, slow = mean(0.0, "timing_s/step"), mean(given.latency, "timing_s/step")
     one = base + rounds * given.latency
     print(f"{failures:.0f} failures a step, {rounds:.1f} requests a diagnosis, "
