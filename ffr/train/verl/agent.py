@@ -27,6 +27,7 @@ from ffr.teacher.build import build_teacher
 from ffr.train.rendering import PromptRenderer
 from ffr.train.verl.engine_request import EngineRequests
 from ffr.train.verl.engine_student import EngineStudent
+from ffr.train.verl.positions import rope_kwargs
 from student.processor import PromptTooLongError
 from teacher_tools.media.errors import MediaError
 
@@ -62,7 +63,8 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             base_url=custom.get("teacher_base_url"),
             share=1.0 / self.config.actor_rollout_ref.rollout.agent.num_workers,
         )
-        self.processor.get_rope_index_kwargs = _rope_kwargs
+        # verl asks the processor for what its own call of get_rope_index leaves out.
+        self.processor.get_rope_index_kwargs = rope_kwargs
 
     async def _run_prompt(
         self, prompt: dict[str, Any], sampling_params: dict[str, Any],
@@ -156,11 +158,6 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         # The tensors the rollout was generated with, not a second run of the processor.
         # The key's presence makes verl compute M-RoPE positions from token types; it pops it.
         return {**output.multi_modal_data["processed"], "mm_token_type_ids": True}
-
-
-def _rope_kwargs(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Qwen2.5-VL's positions depend on the seconds per frame group; verl does not pass them."""
-    return {k: inputs[k] for k in ("second_per_grid_ts",) if k in inputs}
 
 
 class RepairManager(AgentLoopManagerTQ):  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ffr.run.folder import RunFolder
@@ -31,8 +30,7 @@ class StepLog:
             for key, value in metrics.items()
             if isinstance(value, int | float) or hasattr(value, "item")
         }
-        finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
-        self._folder.append_metrics({"stage": "grpo", "step": step, "seconds": seconds, **finite})
+        self._folder.append_metrics({"stage": "grpo", "step": step, "seconds": seconds, **numbers})
 
     def checkpoint(self, step: int) -> None:
         """Note that everything up to ``step`` is safe."""
