@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 from teacher_tools.execute import Executor
-from teacher_tools.wire import pack, unpack
+from teacher_tools.wire import MARK_BYTES, pack, unpack
 
 __all__ = ["main"]
 
@@ -34,15 +34,22 @@ def main(arguments: Sequence[str]) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     os.dup2(2, 1)  # what tools print goes to the log
     connection = Connection(int(arguments[0]))
-    executor = Executor(lambda phase: connection.send_bytes(pack({"kind": "phase", "is": phase})))
-    connection.send_bytes(pack({"kind": "ready"}))
+    mark = bytes(MARK_BYTES)
+
+    def tell(phase: str) -> None:
+        connection.send_bytes(mark + pack({"kind": "phase", "is": phase}))
+
+    executor = Executor(tell)
+    connection.send_bytes(mark + pack({"kind": "ready"}))
     while True:
         try:
-            request, _ = unpack(connection.recv_bytes(_MAX_REQUEST_BYTES))
+            message = connection.recv_bytes(_MAX_REQUEST_BYTES)
         except EOFError:
             return
+        mark = message[:MARK_BYTES]
+        request, _ = unpack(message, MARK_BYTES)
         _limit_cpu(request["budget"]["seconds"])
-        connection.send_bytes(executor.run(request))
+        connection.send_bytes(mark + executor.run(request))
 
 
 def _limit(what: int, value: int) -> None:

@@ -16,6 +16,7 @@ __all__ = ["MAX_FILE_BYTES", "content_id", "resolve_media"]
 
 MAX_FILE_BYTES = 64 * 2**30
 _CHUNK_BYTES = 2**20
+_MAX_SHOWN = 200
 _content_ids: dict[tuple[str, int, int], str] = {}
 
 
@@ -32,32 +33,29 @@ def resolve_media(video: str, root: Path, *, max_bytes: int = MAX_FILE_BYTES) ->
         MediaNotAllowedError: outside ``root`` (links followed), not a regular file, unreadable,
             or above ``max_bytes``.
     """
+    shown = f"video={video[:_MAX_SHOWN]!r}"
     if not video or "\0" in video:
-        raise MediaNotFoundError(
-            f"video={video!r} is not a file name; give a path below the media root"
-        )
+        raise MediaNotFoundError(f"{shown} is not a file name; give a path below the media root")
     try:
         real_root = root.resolve(strict=True)
-        path = (real_root / video).resolve(strict=True)
+        path = (real_root / video).resolve()
+        if not path.is_relative_to(real_root):  # told before whether anything is there
+            raise MediaNotAllowedError(
+                f"{shown} leads outside the media root; move the file below it"
+            )
         status = path.stat()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+    except (OSError, RuntimeError, UnicodeError) as error:  # RuntimeError: a loop of links
         raise MediaNotFoundError(
-            f"video={video!r} does not exist below the media root; check the name and the root"
+            f"{shown} does not exist below the media root; check the name and the root"
         ) from error
-    if not path.is_relative_to(real_root):
-        raise MediaNotAllowedError(
-            f"video={video!r} leads outside the media root; move the file below it"
-        )
     if not stat.S_ISREG(status.st_mode):
-        raise MediaNotAllowedError(f"video={video!r} is not a regular file; name a video file")
+        raise MediaNotAllowedError(f"{shown} is not a regular file; name a video file")
     if status.st_size > max_bytes:
         raise MediaNotAllowedError(
-            f"video={video!r} has {status.st_size} bytes; at most {max_bytes} are allowed, cut it"
+            f"{shown} has {status.st_size} bytes; at most {max_bytes} are allowed, cut it"
         )
     if not os.access(path, os.R_OK):
-        raise MediaNotAllowedError(
-            f"video={video!r} may not be read; change the file's permissions"
-        )
+        raise MediaNotAllowedError(f"{shown} may not be read; change the file's permissions")
     return path
 
 
