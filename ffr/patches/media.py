@@ -6,12 +6,20 @@ Layout: ``<root>/aa/bb/<sha256>.jpg`` for JPEG, without suffix for anything else
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import time
 from pathlib import Path
 
 from ffr.patches.files import StoreError, move_to_quarantine, shard_path, write_atomic
+from ffr.patches.local_cache import LocalCache
+from ffr.patches.shard_index import Kind
+from ffr.patches.shards import ShardSet
 
-__all__ = ["CorruptMediaError", "MediaStore", "MissingMediaError"]
+__all__ = ["TOUCH_AFTER_S", "CorruptMediaError", "MediaStore", "MissingMediaError"]
+
+TOUCH_AFTER_S = 3600.0
+"""Age in seconds at which an image that is stored again gets a new modification time."""
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -26,12 +34,26 @@ class CorruptMediaError(StoreError):
 
 
 class MediaStore:
-    """Write-once store of encoded images under ``root``; safe for many writers."""
+    """Write-once store of encoded images under ``root``; safe for many writers.
 
-    def __init__(self, root: Path | str) -> None:
+    Args:
+        root: folder of the loose images.
+        shards: compacted images, looked at when there is no loose one.
+        cache: images kept on this node's own disk.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        shards: ShardSet | None = None,
+        cache: LocalCache | None = None,
+    ) -> None:
         self.root = Path(root)
+        self.cache = cache
         self.corrupt = 0
         """Files this object found corrupt and moved to quarantine."""
+        self._shards = shards
 
     def put(self, data: bytes) -> str:
         """Store ``data`` and return its SHA-256 in hex.  Storing it again costs one read.
@@ -47,13 +69,17 @@ class MediaStore:
             raise ValueError("data is empty; give the encoded bytes of one image")
         sha = hashlib.sha256(data).hexdigest()
         path = shard_path(self.root, sha, ".jpg" if data.startswith(_JPEG_MAGIC) else "")
-        if path.exists():
-            try:
-                if path.read_bytes() == data:
-                    return sha
-            except OSError as error:
-                raise StoreError.from_os_error("read", path, error) from error
-            self._quarantine(path)
+        try:
+            if path.read_bytes() == data:
+                _keep_young(path)
+                return sha
+            self.corrupt += 1
+            move_to_quarantine(path, self.root)
+        except FileNotFoundError:
+            if self._in_shards(sha) == data:
+                return sha
+        except OSError as error:
+            raise StoreError.from_os_error("write", path, error) from error
         write_atomic(path, data)
         return sha
 
@@ -63,28 +89,34 @@ class MediaStore:
         Raises:
             ValueError: ``sha`` is not 64 lower-case hex digits.
             MissingMediaError: nothing is stored under it.
-            CorruptMediaError: the content does not match; the file is now in quarantine.
+            CorruptMediaError: the content does not match; a loose file is now in quarantine.
+            StoreError: the disk fails.
         """
         path = self.path(sha)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise MissingMediaError(
-                f"image {sha} is not in {self.root}; copy the store's media folder along with "
-                "its records, or make the patch again"
-            ) from None
-        except OSError as error:
-            raise StoreError.from_os_error("read", path, error) from error
-        if hashlib.sha256(data).hexdigest() != sha:
-            self._quarantine(path)
+        data = self.cache.get(sha) if self.cache is not None else None
+        if data is not None:
+            return data
+        damaged = self.corrupt
+        data = self._verified(self._read_loose(path), sha, path)
+        if data is None:
+            data = self._verified(self._in_shards(sha), sha, None)
+        if data is None and self.corrupt > damaged:
             raise CorruptMediaError(
-                f"image {path} does not match its name (corrupt); it was moved to "
-                f"{self.root / 'quarantine'}; make the patch again"
+                f"image {sha} does not match its name (corrupt); a loose one was moved to "
+                f"{self.root / 'quarantine'}, for one in a shard run `ffr cache verify --repair`; "
+                "make the patch again"
             )
+        if data is None:
+            raise MissingMediaError(
+                f"image {sha} is not in {self.root}; copy the store's media and shards folders "
+                "along with its records, or make the patch again"
+            )
+        if self.cache is not None:
+            self.cache.put(sha, data)
         return data
 
     def path(self, sha: str) -> Path:
-        """Where the image lies (or would lie); for links in reports. Does not verify it.
+        """Where the loose image lies (or would lie); for links in reports. Does not verify it.
 
         Raises:
             ValueError: ``sha`` is not 64 lower-case hex digits.
@@ -96,8 +128,36 @@ class MediaStore:
         return plain if not jpeg.exists() and plain.exists() else jpeg
 
     def __contains__(self, sha: str) -> bool:
-        return self.path(sha).exists()
+        if self.path(sha).exists():
+            return True
+        return self._shards is not None and self._shards.find(sha, Kind.IMAGE) is not None
 
-    def _quarantine(self, path: Path) -> None:
+    def _read_loose(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError.from_os_error("read", path, error) from error
+
+    def _verified(self, data: bytes | None, sha: str, loose: Path | None) -> bytes | None:
+        """``data`` if it is the image; damage is counted, a damaged loose file set aside."""
+        if data is None or hashlib.sha256(data).hexdigest() == sha:
+            return data
         self.corrupt += 1
-        move_to_quarantine(path, self.root)
+        if loose is not None:
+            move_to_quarantine(loose, self.root)
+        return None
+
+    def _in_shards(self, sha: str) -> bytes | None:
+        return None if self._shards is None else self._shards.read(sha, Kind.IMAGE)
+
+
+def _keep_young(path: Path) -> None:
+    """Tell ``ffr cache gc`` that the image is about to be named by a record.
+
+    Raises:
+        FileNotFoundError: gc was faster.
+    """
+    if time.time() - path.stat().st_mtime > TOUCH_AFTER_S:
+        os.utime(path)

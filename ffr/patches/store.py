@@ -1,7 +1,9 @@
 """The patch store: diagnoses by request key, safe for many writers on shared file systems.
 
-``<root>/records/ab/cd/<key>.json`` holds a record; images lie in a media store, written
-before the record that names them, so a record never points at nothing (spec video_io §6).
+``<root>/records/ab/cd/<key>.json`` holds a patch and ``<key>.failed.json`` why there is none, so
+that a late failure can never replace a patch.  Images lie in a media store and are written before
+the record that names them, so a record never points at nothing (spec video_io §6).  Compacted
+patches lie in ``<root>/shards`` and are read alike.
 """
 
 from __future__ import annotations
@@ -10,18 +12,35 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffr.patches.files import StoreError, move_to_quarantine, shard_path, write_atomic
+from ffr.patches.files import (
+    StoreError,
+    create_atomic,
+    move_to_quarantine,
+    shard_path,
+    write_atomic,
+)
+from ffr.patches.local_cache import LocalCache
 from ffr.patches.media import CorruptMediaError, MediaStore, MissingMediaError
 from ffr.patches.record import CorruptRecordError, StoredDiagnosis, dump_record, load_record
+from ffr.patches.shard_index import Kind
+from ffr.patches.shards import ShardSet
 
-__all__ = ["PatchStore", "StoreCounters"]
+__all__ = ["FAILED_SUFFIX", "PatchStore", "StoreCounters", "local_image_cache"]
 
+FAILED_SUFFIX = ".failed.json"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
 class StoreCounters:
-    """What one store object saw; ``corrupt`` counts records and images set aside."""
+    """What one store object saw.
+
+    Attributes:
+        hits: records served.
+        misses: keys without a usable record.
+        corrupt: records set aside, or not served because an image is missing or damaged.
+        written: records written.
+    """
 
     hits: int = 0
     misses: int = 0
@@ -30,11 +49,26 @@ class StoreCounters:
 
 
 class PatchStore:
-    """Diagnoses under ``root``; images in ``media`` (default ``<root>/media``)."""
+    """Diagnoses under ``root``; use it from any number of threads, processes and machines.
 
-    def __init__(self, root: Path | str, media: MediaStore | None = None) -> None:
+    Args:
+        root: folder of the store; made on the first write.
+        media: images; default: ``<root>/media`` and the shards.
+        cache: images kept on this node's own disk, in front of shared storage.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        media: MediaStore | None = None,
+        *,
+        cache: LocalCache | None = None,
+    ) -> None:
         self.root = Path(root)
-        self.media = media if media is not None else MediaStore(self.root / "media")
+        self.shards = ShardSet(self.root / "shards")
+        if media is None:
+            media = MediaStore(self.root / "media", shards=self.shards, cache=cache)
+        self.media = media
         self.counters = StoreCounters()
 
     def check_writable(self) -> None:
@@ -54,8 +88,9 @@ class PatchStore:
     def get(self, key: str) -> StoredDiagnosis | None:
         """The record of ``key`` with all its images verified, or ``None``.
 
-        A torn or changed record, or one whose image is missing or corrupt, is moved to
-        ``<root>/quarantine``, counted, and treated as a miss.
+        A torn or changed record, or one with a corrupt image, is moved to ``<root>/quarantine``,
+        counted, and treated as a miss.  One whose image is missing is counted and a miss, but
+        stays: on shared storage a file of another machine may be seen late.
 
         Raises:
             ValueError: ``key`` is not 64 lower-case hex digits.
@@ -72,7 +107,8 @@ class PatchStore:
         """Write ``record`` and return the one in force.
 
         The first patch stays: a later patch or failure of the same request does not replace
-        it.  A failure adds its attempts to those recorded before.
+        it, whichever process is faster.  A failure adds its attempts to those recorded before
+        (two machines that fail at the same instant may count as one).
 
         Raises:
             ValueError: ``key`` is malformed.
@@ -82,37 +118,93 @@ class PatchStore:
         before = self._load(key)
         if before is not None and before.patch is not None:
             return before
-        if record.patch is not None:
+        if record.patch is None:
+            attempts = record.attempts + (before.attempts if before is not None else 0)
+            record = record.model_copy(update={"attempts": attempts})
+            write_atomic(self.path(key, failed=True), dump_record(key, record))
+        else:
             for frame in record.patch.frames:
                 if frame.image_sha256 not in self.media:
                     raise MissingMediaError(
                         f"image {frame.image_sha256} of the patch is not in {self.media.root}; "
                         "put the images into the media store before the record"
                     )
-        elif before is not None:
-            total = before.attempts + record.attempts
-            record = record.model_copy(update={"attempts": total})
-        write_atomic(self._path(key), dump_record(key, record))
+            data = dump_record(key, record)
+            if not create_atomic(self.path(key), data):
+                winner = self._load(key)
+                if winner is not None and winner.patch is not None:
+                    return winner
+                write_atomic(self.path(key), data)  # what is there cannot be used
+            self.path(key, failed=True).unlink(missing_ok=True)
         self.counters.written += 1
         return record
 
+    def path(self, key: str, *, failed: bool = False) -> Path:
+        """Where the loose record of a patch, or of a failure, lies or would lie.
+
+        Raises:
+            ValueError: ``key`` is not 64 lower-case hex digits.
+        """
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"key={key!r} is not a request key; give 64 lower-case hex digits")
+        return shard_path(self.root / "records", key, FAILED_SUFFIX if failed else ".json")
+
     def _load(self, key: str) -> StoredDiagnosis | None:
-        path = self._path(key)
+        for find in (self._loose, self._compacted_patch, self._loose_failure, self._compacted):
+            record = find(key)
+            if record is not None and self._complete(key, record):
+                return record
+        return None
+
+    def _loose(self, key: str) -> StoredDiagnosis | None:
+        return self._read(key, self.path(key))
+
+    def _loose_failure(self, key: str) -> StoredDiagnosis | None:
+        return self._read(key, self.path(key, failed=True))
+
+    def _compacted_patch(self, key: str) -> StoredDiagnosis | None:
+        return self._from_shard(key, Kind.PATCH)
+
+    def _compacted(self, key: str) -> StoredDiagnosis | None:
+        return self._from_shard(key, Kind.FAILURE)
+
+    def _read(self, key: str, path: Path) -> StoredDiagnosis | None:
         try:
-            record = load_record(key, path.read_bytes())
-            for frame in record.patch.frames if record.patch is not None else ():
-                self.media.get(frame.image_sha256)
+            return load_record(key, path.read_bytes())
         except FileNotFoundError:
             return None
-        except (CorruptRecordError, CorruptMediaError, MissingMediaError):
+        except CorruptRecordError:
             self.counters.corrupt += 1
             move_to_quarantine(path, self.root)
             return None
         except OSError as error:
             raise StoreError.from_os_error("read", path, error) from error
-        return record
 
-    def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"key={key!r} is not a request key; give 64 lower-case hex digits")
-        return shard_path(self.root / "records", key, ".json")
+    def _from_shard(self, key: str, kind: Kind) -> StoredDiagnosis | None:
+        data = self.shards.read(key, kind)
+        if data is None:
+            return None
+        try:
+            return load_record(key, data)
+        except CorruptRecordError:
+            self.counters.corrupt += 1
+            return None
+
+    def _complete(self, key: str, record: StoredDiagnosis) -> bool:
+        """Whether every image of the record is there and sound."""
+        try:
+            for frame in record.patch.frames if record.patch is not None else ():
+                self.media.get(frame.image_sha256)
+        except MissingMediaError:
+            self.counters.corrupt += 1
+            return False
+        except CorruptMediaError:
+            self.counters.corrupt += 1
+            move_to_quarantine(self.path(key), self.root)
+            return False
+        return True
+
+
+def local_image_cache(folder: str | None, gigabytes: float) -> LocalCache | None:
+    """The cache that ``store.local_cache`` and ``store.local_cache_gb`` describe, if any."""
+    return None if folder is None else LocalCache(Path(folder), int(gigabytes * 1e9))
