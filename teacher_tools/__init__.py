@@ -7,12 +7,13 @@ A tool is a typed function with a Google-style docstring under ``@teacher_tool``
 from __future__ import annotations
 
 from teacher_tools.encode import encode_jpeg
-from teacher_tools.errors import ToolDefinitionError, ToolError, ToolsetError
+from teacher_tools.errors import ProviderError, ToolDefinitionError, ToolError, ToolsetError
 from teacher_tools.evidence import Evidence, Frame
 from teacher_tools.runner import ToolResult, ToolRunner
 from teacher_tools.schema import Box, Seconds
 from teacher_tools.tool import Tool, teacher_tool
 from teacher_tools.toolset import Toolset, builtin_toolset, load_toolset
+from teacher_tools.totals import Totals
 from teacher_tools.video import Budget, Video
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Budget",
     "Evidence",
     "Frame",
+    "ProviderError",
     "Seconds",
     "Tool",
     "ToolDefinitionError",
@@ -28,6 +30,7 @@ __all__ = [
     "ToolRunner",
     "Toolset",
     "ToolsetError",
+    "Totals",
     "Video",
     "builtin_toolset",
     "encode_jpeg",

@@ -1,7 +1,8 @@
-"""The three ways a tool can go wrong, told apart by who has to act.
+"""The ways a tool can go wrong, told apart by who has to act.
 
 ``ToolDefinitionError``: the tool's author, at import.  ``ToolError``: the teacher, who may call
-again.  Every other exception inside a tool ends that call as a recorded failure.
+again.  Every other exception inside a tool ends that call as a recorded failure, which names
+the boundary where it happened; ``ProviderError`` is how a tool blames a service it depends on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 
 from ffr.errors import FfrError, UserError
 
-__all__ = ["ToolDefinitionError", "ToolError", "ToolsetError", "safe_text"]
+__all__ = ["ProviderError", "ToolDefinitionError", "ToolError", "ToolsetError", "safe_text"]
 
 _MAX_TEXT = 600
 _PATH = re.compile(
@@ -36,6 +37,13 @@ class ToolError(FfrError):
     Say the value, the allowed range and the fix, as in ``ToolError("end_s=95.0 is past the end
     of the video; valid range 0.0-62.4 s")``.  Never mention files: ``safe_text`` removes paths
     in any case.
+    """
+
+
+class ProviderError(FfrError):
+    """A service or model outside the tool did not answer; recorded with boundary ``provider``.
+
+    The teacher is told only that it is not available; the text is for the log.
     """
 
 

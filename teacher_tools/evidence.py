@@ -11,6 +11,7 @@ from PIL import Image
 
 from ffr.geometry import RawBox, Span, check_box, check_seconds
 from teacher_tools.media.types import DecodedFrame, RGBImage
+from teacher_tools.video import SeenFrame
 
 __all__ = ["Evidence", "Frame", "ToolOutput", "as_evidence"]
 
@@ -89,7 +90,7 @@ ToolOutput: TypeAlias = Evidence | Image.Image | list[Image.Image] | str
 """What a tool may return; everything but ``Evidence`` is a short form of it."""
 
 
-def as_evidence(output: object, seen: Sequence[DecodedFrame]) -> Evidence:
+def as_evidence(output: object, seen: Sequence[SeenFrame]) -> Evidence:
     """Turn a tool's output into ``Evidence``.
 
     A picture without a time is worth little, so short forms get theirs from ``seen``, the frames

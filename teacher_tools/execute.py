@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from teacher_tools.errors import ToolError
+from teacher_tools.errors import ProviderError, ToolError
 from teacher_tools.evidence import as_evidence
 from teacher_tools.media.access import content_id
-from teacher_tools.media.errors import MediaError, MediaTimeoutError
+from teacher_tools.media.errors import MediaError, MediaTimeoutError, UndecodableError
 from teacher_tools.media.reader import VideoReader
 from teacher_tools.media.types import DecodedFrame, FrameReader, SeekMode, VideoInfo
 from teacher_tools.tool import Tool
@@ -20,8 +22,17 @@ from teacher_tools.wire import Head, pack, pack_evidence
 __all__ = ["Executor"]
 
 
+# What clients of services raise; looked up only where a tool has imported them.
+_PROVIDER_ERRORS = (
+    ("openai", "OpenAIError"),
+    ("httpx", "HTTPError"),
+    ("requests", "RequestException"),
+    ("urllib.error", "URLError"),
+)
+
+
 class _Watched:
-    """A reader that tells when decoding begins and ends, so that a crash can be attributed."""
+    """A reader that tells when decoding begins and ends, so that a failure can be attributed."""
 
     def __init__(self, reader: FrameReader, tell: Callable[[str], None]) -> None:
         self._reader = reader
@@ -29,10 +40,8 @@ class _Watched:
 
     @property
     def info(self) -> VideoInfo:
-        self._tell("decode")
-        info = self._reader.info
-        self._tell("tool")
-        return info
+        with self._decoding():
+            return self._reader.info
 
     @property
     def duration_s(self) -> float:
@@ -45,13 +54,24 @@ class _Watched:
         mode: SeekMode = "exact",
         max_frame_pixels: int | None = None,
     ) -> list[DecodedFrame]:
-        self._tell("decode")
-        frames = self._reader.frames_at(times_s, mode=mode, max_frame_pixels=max_frame_pixels)
-        self._tell("tool")
-        return frames
+        with self._decoding():
+            return self._reader.frames_at(times_s, mode=mode, max_frame_pixels=max_frame_pixels)
 
     def close(self) -> None:
         self._reader.close()
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        self._tell("decode")
+        try:
+            yield
+        except (MediaError, ToolError, ValueError):  # ValueError: the tool asked nonsense
+            raise
+        except Exception as error:
+            detail = f"{type(error).__name__}: {error}"
+            raise UndecodableError(f"the decoder failed with {detail}") from error
+        finally:
+            self._tell("tool")
 
 
 class Executor:
@@ -75,8 +95,9 @@ class Executor:
             return _failure("timeout", str(error))
         except MediaError as error:
             return _failure("decode", f"{type(error).__name__}: {error}")
-        except Exception:  # noqa: BLE001 - whatever a tool raises ends the call, not the worker
-            return _failure("tool", traceback.format_exc(limit=-8))
+        except Exception as error:  # noqa: BLE001 - it ends the call, not the worker
+            boundary = "provider" if _is_providers(error) else "tool"
+            return _failure(boundary, traceback.format_exc(limit=-8))
 
     def _run(self, request: Head) -> bytes:
         tool = self._tool(request)
@@ -112,6 +133,16 @@ class Executor:
                 f"tool {tool.name!r} has changed since the run started; restart the run"
             )
         return tool
+
+
+def _is_providers(error: BaseException) -> bool:
+    """Whether a service a tool depends on is to blame."""
+    kinds: list[type[BaseException]] = [ProviderError, ConnectionError]
+    for module, name in _PROVIDER_ERRORS:
+        kind = getattr(sys.modules.get(module), name, None)
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            kinds.append(kind)
+    return isinstance(error, tuple(kinds))
 
 
 def _failure(boundary: str, detail: str) -> bytes:

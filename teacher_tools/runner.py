@@ -25,19 +25,24 @@ from teacher_tools.evidence import Evidence
 from teacher_tools.process import IN_WORKER, WorkerDiedError, WorkerProcess
 from teacher_tools.tool import Tool
 from teacher_tools.toolset import Toolset
+from teacher_tools.totals import Totals
 from teacher_tools.video import Budget
 from teacher_tools.wire import Head, unpack_evidence
 
 __all__ = ["Boundary", "ToolResult", "ToolRunner"]
 
-Boundary = Literal["decode", "tool", "timeout"]
+Boundary = Literal["decode", "tool", "provider", "timeout"]
+"""Where a call failed: reading the video, the tool's own code, a service the tool depends on, or
+nowhere in particular because the declared wall time was over (``detail`` says during what)."""
 
 _GRACE_S = 1.0  # for a worker to report a timeout by itself before it is killed
 _CALLS_PER_WORKER = 200  # then a fresh one: native libraries leak
 _MAX_TEXT = 4_000
+_MAX_LABEL = 120
 _FAILED: dict[Boundary, str] = {
     "decode": "The video could not be decoded for this call. Try another moment or another tool.",
     "tool": "The tool failed. Try other arguments or another tool.",
+    "provider": "A service this tool needs is not available now. Try another tool.",
     "timeout": "The call took too long and was stopped. Ask for fewer frames or a shorter stretch.",
 }
 
@@ -122,7 +127,13 @@ class ToolRunner:
         self.close()
 
     async def call(
-        self, name: str, arguments_json: str, video: Path, *, max_frames: int | None = None
+        self,
+        name: str,
+        arguments_json: str,
+        video: Path,
+        *,
+        max_frames: int | None = None,
+        totals: Totals | None = None,
     ) -> ToolResult:
         """Run one call without blocking the event loop.
 
@@ -133,17 +144,25 @@ class ToolRunner:
             arguments_json: its arguments as the model gave them.
             video: the file, already resolved (``resolve_media``).
             max_frames: most frames the caller can still use; the tool's budget when None.
+            totals: what all calls for one patch may use; this call is charged to it.
 
         Raises:
             RuntimeError: the runner is closed.
         """
-        return await asyncio.wrap_future(self._submit(name, arguments_json, video, max_frames))
+        future = self._submit(name, arguments_json, video, max_frames, totals)
+        return await asyncio.wrap_future(future)
 
     def call_sync(
-        self, name: str, arguments_json: str, video: Path, *, max_frames: int | None = None
+        self,
+        name: str,
+        arguments_json: str,
+        video: Path,
+        *,
+        max_frames: int | None = None,
+        totals: Totals | None = None,
     ) -> ToolResult:
         """As ``call``, for scripts."""
-        return self._submit(name, arguments_json, video, max_frames).result()
+        return self._submit(name, arguments_json, video, max_frames, totals).result()
 
     def close(self) -> None:
         """Kill all workers; calls under way end as failures, waiting ones are cancelled."""
@@ -159,18 +178,28 @@ class ToolRunner:
             self._drop(worker)
 
     def _submit(
-        self, name: str, arguments_json: str, video: Path, max_frames: int | None
+        self,
+        name: str,
+        arguments_json: str,
+        video: Path,
+        max_frames: int | None,
+        totals: Totals | None,
     ) -> Future[ToolResult]:
         start = time.monotonic()
 
         def run() -> ToolResult:
-            result = self._call(name, arguments_json, video, max_frames)
+            result = self._call(name, arguments_json, video, max_frames, totals)
             return dataclasses.replace(result, seconds=time.monotonic() - start)
 
         return self._threads.submit(run)
 
     def _call(
-        self, name: str, arguments_json: str, video: Path, max_frames: int | None
+        self,
+        name: str,
+        arguments_json: str,
+        video: Path,
+        max_frames: int | None,
+        totals: Totals | None,
     ) -> ToolResult:
         tool = self.toolset.get(name)
         if tool is None:
@@ -185,9 +214,29 @@ class ToolRunner:
             if max_frames < 1:
                 return _refused(name, arguments, "no more pictures fit; answer with what you have")
             budget = dataclasses.replace(budget, frames=max_frames)
+        if totals is None:
+            return self._run(tool, arguments, video, budget)
+        try:
+            budget = totals.take(budget)
+        except ToolError as error:
+            return _refused(name, arguments, str(error))
+        start = time.monotonic()
+        frames = pixels = 0
+        try:
+            result = self._run(tool, arguments, video, budget)
+            if result.evidence is not None:
+                frames, pixels = len(result.evidence.frames), result.evidence.pixels
+        finally:
+            seconds = time.monotonic() - start
+            totals.settle(budget, frames=frames, pixels=pixels, seconds=seconds)
+        return result
+
+    def _run(
+        self, tool: Tool, arguments: dict[str, Any], video: Path, budget: Budget
+    ) -> ToolResult:
         request = {
-            "tool": name,
-            "origin": dataclasses.asdict(self.toolset.origin(name)),
+            "tool": tool.name,
+            "origin": dataclasses.asdict(self.toolset.origin(tool.name)),
             "hash": tool.hash,
             "arguments": json.dumps(arguments),
             "budget": dataclasses.asdict(budget),
@@ -196,17 +245,18 @@ class ToolRunner:
         try:
             worker = self._take()
         except WorkerDiedError as error:
-            return _failed(name, arguments, "tool", f"no worker could be started: {error}")
+            return _failed(tool.name, arguments, "tool", f"no worker could be started: {error}")
         try:
             head, blob = worker.call(request, budget.seconds + _GRACE_S)
             result = _result(tool, arguments, budget, head, blob)
         except WorkerDiedError as error:
             self._drop(worker)
             boundary: Boundary = "decode" if error.phase == "decode" else "tool"
-            return _failed(name, arguments, "timeout" if error.timed_out else boundary, str(error))
+            kind: Boundary = "timeout" if error.timed_out else boundary
+            return _failed(tool.name, arguments, kind, f"in phase {error.phase!r}: {error}")
         except (KeyError, TypeError, ValueError, IndexError) as error:
             self._drop(worker)  # it talks nonsense: broken, or taken over
-            return _failed(name, arguments, "tool", f"malformed answer: {error!r}")
+            return _failed(tool.name, arguments, "tool", f"malformed answer: {error!r}")
         self._give_back(worker)
         return result
 
@@ -243,7 +293,11 @@ def _result(
         if len(evidence.frames) > budget.frames or evidence.pixels > budget.pixels:
             raise ValueError("more frames or pixels than the budget allows")
         text = safe_text(evidence.text, _MAX_TEXT)
-        return ToolResult(tool.name, arguments, dataclasses.replace(evidence, text=text), text)
+        frames = tuple(
+            dataclasses.replace(f, label=safe_text(f.label, _MAX_LABEL)) for f in evidence.frames
+        )
+        evidence = dataclasses.replace(evidence, text=text, frames=frames)
+        return ToolResult(tool.name, arguments, evidence, text)
     if kind == "error":
         return _refused(tool.name, arguments, str(head["text"]))
     if kind == "failure" and head["boundary"] in _FAILED:

@@ -103,6 +103,9 @@ def _strict(tool: str, name: str, raw: Schema) -> Schema:
         if any(item != raw["prefixItems"][0] for item in raw["prefixItems"]):
             raise _refused(tool, name, "a tuple must hold one type only", "array")
         raw = {**raw, "items": raw["prefixItems"][0]}
+    if "format" in raw:  # paths and addresses first of all: models never name files
+        problem = f"texts in the form of a {raw['format']} are not supported"
+        raise _refused(tool, name, problem, "type")
     schema = {key: raw[key] for key in _KEPT_KEYS if key in raw}
     kind = schema.get("type")
     if kind == "array":

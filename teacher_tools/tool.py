@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints, overload
 
@@ -70,8 +70,20 @@ class Tool:
             "parameters": self.parameters.json_schema,
             "version": self.version,
         }
-        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _sha256(identity)
+
+    def call_key(self, content_id: str, arguments: Mapping[str, Any]) -> str:
+        """SHA-256 (hex) that stands for the evidence of one call.
+
+        A tool is a pure function of these three: the video's content, the arguments, and itself
+        (``hash``, which holds the version).  Equal keys mean equal evidence, so caches may use it.
+
+        Args:
+            content_id: SHA-256 of the video file (``Video.content_id``).
+            arguments: as ``ToolResult.arguments`` has them: checked, with defaults filled in.
+        """
+        # 3 and 3.0 are one moment, but two spellings in JSON.
+        return _sha256({"tool": self.hash, "video": content_id, "arguments": _canonical(arguments)})
 
 
 @overload
@@ -176,6 +188,19 @@ def _parameter(
         )
     default = ... if declared.default is declared.empty else declared.default
     return Parameter(name, hints[name], doc.args[name], default)
+
+
+def _sha256(value: Schema) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check_return(tool: str, annotation: Any) -> None:

@@ -8,7 +8,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +26,13 @@ class Origin:
     """Where a tool can be loaded from again, for example in a worker process.
 
     Attributes:
-        kind: ``module`` (importable) or ``file`` (a Python file).
-        ref: the module's name, or the file's absolute path.
+        kind: ``module`` (importable), ``file`` (a Python file) or ``entry_point`` (of an installed
+            package).
+        ref: the module's name, the file's absolute path, or the entry point's value.
         by: who contributed it, for people: ``built in``, ``package NAME``, ``file PATH``.
     """
 
-    kind: Literal["module", "file"]
+    kind: Literal["module", "file", "entry_point"]
     ref: str
     by: str
 
@@ -142,6 +143,8 @@ def load_tool(origin: Origin, name: str) -> Tool:
     """
     if origin.kind == "file":
         found = [tool for tool, _ in _from_file(Path(origin.ref))]
+    elif origin.kind == "entry_point":
+        found = _offered(EntryPoint(name, origin.ref, ENTRY_POINT_GROUP), origin.by)
     else:
         found = _tools_in(importlib.import_module(origin.ref))
     for tool in found:
@@ -152,22 +155,27 @@ def load_tool(origin: Origin, name: str) -> Tool:
 
 def _installed() -> Iterator[tuple[Tool, Origin]]:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
-        package = entry.dist.name if entry.dist is not None else entry.value
-        try:
-            loaded = entry.load()
-        except Exception as error:
-            raise ToolsetError(
-                f"package {package!r} offers teacher tools as {entry.name!r}, but loading "
-                f"{entry.value!r} failed ({type(error).__name__}: {error}); mend or remove it"
-            ) from error
-        items = [loaded] if isinstance(loaded, Tool) else loaded
-        if not isinstance(items, (list, tuple)) or not all(isinstance(i, Tool) for i in items):
-            raise ToolsetError(
-                f"package {package!r}: {entry.value!r} is not a tool or a list of tools; point "
-                "the entry point at a function under @teacher_tool"
-            )
-        for tool in items:
-            yield tool, Origin("module", _module_of(tool), f"from package {package}")
+        package = f"package {entry.dist.name if entry.dist is not None else entry.value}"
+        origin = Origin("entry_point", entry.value, f"from {package}")
+        for tool in _offered(entry, package):
+            yield tool, origin
+
+
+def _offered(entry: EntryPoint, by: str) -> list[Tool]:
+    try:
+        loaded = entry.load()
+    except Exception as error:
+        raise ToolsetError(
+            f"{by} offers teacher tools as {entry.name!r}, but loading {entry.value!r} failed "
+            f"({type(error).__name__}: {error}); mend or remove it"
+        ) from error
+    items = [loaded] if isinstance(loaded, Tool) else loaded
+    if not isinstance(items, (list, tuple)) or not all(isinstance(i, Tool) for i in items):
+        raise ToolsetError(
+            f"{by}: {entry.value!r} is not a tool or a list of tools; point the entry point at a "
+            "function under @teacher_tool"
+        )
+    return list(items)
 
 
 def _from_file(file: Path) -> list[tuple[Tool, Origin]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from teacher_tools.errors import ToolError
 from teacher_tools.media.types import DecodedFrame, FrameReader, SeekMode, VideoInfo
 
-__all__ = ["Budget", "Video"]
+__all__ = ["Budget", "SeenFrame", "Video"]
 
 _END_TOLERANCE_S = 0.5  # durations are told to models rounded; a little beyond means the end
 
@@ -36,6 +36,19 @@ class Budget:
                 raise ValueError(f"budget {name}={value!r} is not allowed; give a number above 0")
 
 
+@dataclass(frozen=True)
+class SeenFrame:
+    """When a frame that was handed out appears; its pixels are not kept.
+
+    Attributes:
+        t_s: seconds from container start.
+        pts: presentation time in the stream's ticks.
+    """
+
+    t_s: float
+    pts: int
+
+
 class Video:
     """One video, as tools see it: times in, frames out.
 
@@ -51,7 +64,7 @@ class Video:
         self._reader = reader
         self._content_id = content_id
         self._budget = budget or Budget()
-        self._seen: list[DecodedFrame] = []
+        self._seen: list[SeenFrame] = []
 
     @property
     def info(self) -> VideoInfo:
@@ -69,8 +82,8 @@ class Video:
         return self._content_id()
 
     @property
-    def seen(self) -> tuple[DecodedFrame, ...]:
-        """Frames handed out so far."""
+    def seen(self) -> tuple[SeenFrame, ...]:
+        """Frames handed out so far, in order."""
         return tuple(self._seen)
 
     def check_time(self, name: str, t_s: float) -> float:
@@ -134,7 +147,7 @@ class Video:
                 f"{self._budget.reads} may be read in one call, ask for fewer"
             )
         frames = self._reader.frames_at(times_s, mode=mode, max_frame_pixels=max_frame_pixels)
-        self._seen.extend(frames)
+        self._seen.extend(SeenFrame(frame.t_s, frame.pts) for frame in frames)
         return frames
 
     def frame_at(self, t_s: float) -> DecodedFrame:
