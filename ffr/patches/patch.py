@@ -84,5 +84,6 @@ class NoPatch(BaseModel):
         "media_error",
         "over_budget",
         "empty_response",
+        "no_annotation",
     ]
     detail: str = ""

@@ -12,7 +12,9 @@ from ffr.patches.patch import EvidencePatch, NoPatch
 
 __all__ = ["CorruptRecordError", "StoredDiagnosis", "dump_record", "load_record"]
 
-_NEVER_STORED = frozenset({"teacher_off", "store_miss", "circuit_open", "budget_spent"})
+_NEVER_STORED = frozenset(
+    {"teacher_off", "store_miss", "circuit_open", "budget_spent", "no_annotation"}
+)
 _TRANSIENT = frozenset({"timeout", "deadline", "provider_error"})
 
 

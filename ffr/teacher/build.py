@@ -9,13 +9,23 @@ from urllib.parse import urlsplit
 
 from ffr.config.teacher import StoreConfig, TeacherConfig
 from ffr.errors import UserError
-from ffr.patches.keys import KeyMaker
+from ffr.patches.keys import KeyMaker, canonical_hash
 from ffr.patches.store import PatchStore
+from ffr.teacher.annotations import (
+    ANNOTATIONS,
+    TOOLS,
+    AnnotationKeys,
+    AnnotationsTeacher,
+    annotations_hash,
+)
 from ffr.teacher.breaker import CircuitBreaker
+from ffr.teacher.chat import ChatModel
 from ffr.teacher.off import TeacherOff
 from ffr.teacher.prompts import prompt_hash
+from ffr.teacher.spending import Spending
 from ffr.teacher.stored import ClosableTeacher, StoredTeacher
-from teacher_tools.toolset import Toolset, load_toolset
+from ffr.teacher.text_tools import TextTools, text_tools_hash
+from teacher_tools.toolset import Toolset, builtin_toolset, load_toolset
 
 __all__ = ["build_teacher", "key_maker"]
 
@@ -45,7 +55,8 @@ def build_teacher(
         toolset: tools the teacher has; default: those named in ``config.tools``.
 
     Raises:
-        UserError: no key, a bad address, an unknown tool, or a store that cannot be written.
+        UserError: no key, a bad address, an unknown tool, a model that does not load, or a store
+            that cannot be written.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share={share} is not allowed; give a part of the whole in (0, 1]")
@@ -69,13 +80,33 @@ def build_teacher(
 
 
 def key_maker(config: TeacherConfig, tools: Toolset) -> KeyMaker:
-    """Request keys of this set-up; the same for ``openai``, ``demo`` and ``replay``."""
+    """Request keys of this set-up; the same for whoever asks and for ``replay``.
+
+    Patches made of annotations are replayed with ``teacher.model=annotations``.
+    """
+    budget = {"frames": config.patch_max_frames, "words": config.patch_max_words}
+    if config.patch_max_pixels is not None:
+        budget["pixels"] = config.patch_max_pixels
+    if config.kind == ANNOTATIONS or (config.kind == "replay" and config.model == ANNOTATIONS):
+        annotation_tools = builtin_toolset(TOOLS)
+        return AnnotationKeys(
+            teacher_model=ANNOTATIONS,
+            prompt_hash=annotations_hash(),
+            tool_hashes={tool.name: tool.hash for tool in annotation_tools},
+            see_gt=True,
+            patch_budget=budget,
+        )
+    if config.patch_max_seconds is not None:
+        budget["milliseconds"] = round(1000 * config.patch_max_seconds)
+    prompt = prompt_hash()
+    if config.tool_calling == "text":
+        prompt = canonical_hash([prompt, text_tools_hash()])
     return KeyMaker(
         teacher_model=config.model,
-        prompt_hash=prompt_hash(),
+        prompt_hash=prompt,
         tool_hashes={tool.name: tool.hash for tool in tools} if config.max_tool_rounds else {},
         see_gt=config.see_gt,
-        patch_budget={"frames": config.patch_max_frames, "words": config.patch_max_words},
+        patch_budget=budget,
     )
 
 
@@ -88,9 +119,34 @@ def _live(
     share: float,
 ) -> ClosableTeacher:
     # Only here: a run over a complete store needs neither the SDK nor the network.
-    from ffr.teacher.client import ChatClient
-    from ffr.teacher.loop import OpenAITeacher
     from teacher_tools.runner import ToolRunner
+
+    workers = max(1, min(2, round(4 * share)))
+    if config.kind == "annotations":
+        patches.check_writable()
+        return AnnotationsTeacher(
+            config, ToolRunner(builtin_toolset(TOOLS), workers=workers), patches.media, media_root
+        )
+    from ffr.teacher.loop import OpenAITeacher
+
+    model = _local_model(config, share) if config.kind == "in_process" else None
+    if model is None:
+        model = _endpoint(config, base_url, share)
+    patches.check_writable()
+    return OpenAITeacher(
+        config,
+        TextTools(model) if config.tool_calling == "text" else model,
+        ToolRunner(tools, workers=workers),
+        patches.media,
+        media_root,
+        concurrency=max(1, round(config.concurrency * share)),
+        max_diagnoses=_part(config.max_calls, share),
+    )
+
+
+def _endpoint(config: TeacherConfig, base_url: str | None, share: float) -> ChatModel:
+    from ffr.teacher.client import ChatClient
+    from ffr.teacher.pace import Pace
 
     if config.kind == "demo" and base_url is None:
         raise UserError(
@@ -98,11 +154,9 @@ def _live(
             "base_url, or let ffr-train do both"
         )
     local = base_url is not None and _is_loopback(base_url)
-    api_key = _api_key(config, local=local)
-    patches.check_writable()
-    client = ChatClient(
+    return ChatClient(
         base_url=base_url,
-        api_key=api_key,
+        api_key=_api_key(config, local=local),
         model=config.model,
         temperature=config.temperature,
         max_output_tokens=config.max_output_tokens,
@@ -110,17 +164,46 @@ def _live(
         retries=config.retries,
         breaker=CircuitBreaker(config.breaker_failures, config.breaker_reset_s),
         direct=local,
+        token_limit_field=config.token_limit_field,
+        pace=Pace(_part(config.requests_per_minute, share), _part(config.tokens_per_minute, share)),
+        spending=_spending(config, share),
     )
-    budget = None if config.max_calls is None else max(1, int(config.max_calls * share))
-    return OpenAITeacher(
-        config,
-        client,
-        ToolRunner(tools, workers=max(1, min(2, round(4 * share)))),
-        patches.media,
-        media_root,
-        concurrency=max(1, round(config.concurrency * share)),
-        max_diagnoses=budget,
+
+
+def _local_model(config: TeacherConfig, share: float) -> ChatModel:
+    from ffr.teacher.in_process import LocalVLM
+
+    assert config.in_process is not None
+    if share < 1:
+        raise UserError(
+            f"teacher.kind=in_process would load the model {round(1 / share)} times, once in "
+            "every rollout worker; set hardware.rollout_workers=1, or make the patches offline"
+        )
+    return LocalVLM(
+        config.in_process,
+        model=config.model,
+        temperature=config.temperature,
+        max_output_tokens=config.max_output_tokens,
+        call_timeout_s=config.call_timeout_s,
+        breaker=CircuitBreaker(config.breaker_failures, config.breaker_reset_s),
+        native_tools=config.tool_calling == "native" and config.max_tool_rounds > 0,
+        spending=_spending(config, share),
     )
+
+
+def _spending(config: TeacherConfig, share: float) -> Spending:
+    return Spending(
+        max_requests=_part(config.max_requests, share),
+        max_tokens=_part(config.max_total_tokens, share),
+        max_cost=None if config.max_cost is None else config.max_cost * share,
+        price_in=config.price_input,
+        price_out=config.price_output,
+    )
+
+
+def _part(whole: int | None, share: float) -> int | None:
+    """This process's part of a limit, at least 1."""
+    return None if whole is None else max(1, int(whole * share))
 
 
 def _is_loopback(base_url: str) -> bool:

@@ -1,4 +1,4 @@
-"""One chat completion, made reliable: timeouts, retries, circuit breaker, redaction, counters.
+"""One chat completion over HTTP, made reliable: limits, time-outs, retries, circuit breaker.
 
 Works with any OpenAI-compatible endpoint.  The SDK's own retries are off; tenacity decides,
 so that every attempt is seen and counted.
@@ -7,63 +7,37 @@ so that every attempt is seen and counted.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import math
 import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import openai
 from openai.types.chat import ChatCompletion
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from ffr.teacher.breaker import CircuitBreaker
+from ffr.teacher.chat import CallFailed, ChatReply, Message, ToolRequest
+from ffr.teacher.pace import Pace
+from ffr.teacher.redact import Redactor
+from ffr.teacher.retry import is_transient, wait_s
+from ffr.teacher.spending import Spending, Usage, Usages
 
-__all__ = ["CallFailed", "ChatClient", "ChatReply", "ToolRequest"]
+__all__ = ["CallFailed", "ChatClient", "ChatReply", "TokenLimitField", "ToolRequest"]
 
-Message = Mapping[str, Any]
-FailureReason = Literal["timeout", "deadline", "provider_error", "circuit_open"]
+TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
 
-_RETRIED_STATUS = frozenset({408, 409, 429})
 _HEALTHY_STATUS = frozenset({400, 409, 413, 422, 429})
 """The provider works; the request or its rate is the problem: no reason to open the circuit."""
-_MAX_BACKOFF_S = 20.0
 _OPEN = (
     "too many failures in a row; the teacher is left alone until teacher.breaker_reset_s is over"
 )
-_SECRET = re.compile(r"\b(?:sk|pk|hf|gsk|xai)[-_][A-Za-z0-9_-]{8,}|(?i:bearer\s+)\S+|//[^/\s@]+@")
-
-
-class CallFailed(Exception):  # noqa: N818 - named for what happened
-    """A chat completion could not be had; ``reason`` is a counter's name, ``detail`` for people."""
-
-    def __init__(self, reason: FailureReason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-@dataclass(frozen=True)
-class ToolRequest:
-    """A tool call as the model wrote it; ``arguments`` is untrusted JSON text."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True)
-class ChatReply:
-    """The model's message. ``content`` is "" when there is none; ``cut_off``: hit the limit."""
-
-    content: str
-    tool_requests: tuple[ToolRequest, ...]
-    cut_off: bool = False
-    refusal: str = ""
+_UNKNOWN_FIELD = re.compile(
+    r"unsupported|unrecogni[sz]ed|not (?:supported|permitted|allowed)|unknown|extra|deprecated",
+    re.IGNORECASE,
+)
 
 
 class ChatClient:
@@ -73,12 +47,15 @@ class ChatClient:
         base_url: of the endpoint; ``None`` is the SDK's default.
         api_key: never logged, and removed from every message.
         model: name the endpoint knows.
-        temperature: sampling temperature.
+        temperature: sampling temperature; ``None`` leaves it to the endpoint.
         max_output_tokens: most tokens of one reply.
         call_timeout_s: wall time of one HTTP call in seconds.
         retries: most further attempts after a failed one.
         breaker: shared by all calls.
         direct: ignore proxy settings of the environment (for endpoints on this machine).
+        token_limit_field: what the endpoint calls ``max_output_tokens``.
+        pace: requests and tokens a minute; default no limit.
+        spending: budgets; default none.
     """
 
     def __init__(
@@ -87,22 +64,29 @@ class ChatClient:
         base_url: str | None,
         api_key: str,
         model: str,
-        temperature: float,
+        temperature: float | None,
         max_output_tokens: int,
         call_timeout_s: float,
         retries: int,
         breaker: CircuitBreaker,
         direct: bool = False,
+        token_limit_field: TokenLimitField = "max_tokens",  # noqa: S107 - no password
+        pace: Pace | None = None,
+        spending: Spending | None = None,
     ) -> None:
         self.model = model
         self.counters: Counter[str] = Counter()
         """Outcomes of all attempts by kind, over the client's life."""
-        self._key = api_key
+        self.spending = spending or Spending()
+        self._pace = pace or Pace(None, None)
+        self._usages = Usages(max_output_tokens)
+        self._redact = Redactor(api_key)
         self._temperature = temperature
         self._max_output_tokens = max_output_tokens
         self._call_timeout_s = call_timeout_s
         self._retries = retries
         self._breaker = breaker
+        self._token_limit_field: TokenLimitField = token_limit_field
         # The SDK's own client class, whichever HTTP library it is built on.
         http = openai.DefaultAsyncHttpxClient(
             trust_env=not direct, timeout=call_timeout_s, follow_redirects=False
@@ -124,17 +108,11 @@ class ChatClient:
         ends_at: float = math.inf,
         counters: Counter[str] | None = None,
     ) -> ChatReply:
-        """One reply to a conversation.
-
-        Args:
-            messages: in OpenAI's form.
-            tools: OpenAI function definitions; sent as long as the conversation has any.
-            may_call_tools: False sends ``tool_choice: none``.
-            ends_at: ``time.monotonic()`` after which no further attempt may start.
-            counters: gets the same counts as ``self.counters``, for this call alone.
+        """One reply to a conversation; see ``ChatModel``.
 
         Raises:
-            CallFailed: after the last attempt, or at once for what a retry cannot mend.
+            CallFailed: after the last attempt, or at once for what a retry cannot mend.  No error
+                raised here holds a key, nor does anything it refers to.
         """
         mine: Counter[str] = Counter()
 
@@ -147,28 +125,35 @@ class ChatClient:
 
         retrying = AsyncRetrying(
             stop=lambda state: stop_after_attempt(self._retries + 1)(state) or stop(state),
-            wait=_wait,
-            retry=retry_if_exception(_is_transient),
+            wait=wait_s,
+            retry=retry_if_exception(is_transient),
             before_sleep=before_sleep,
             reraise=True,
         )
         try:
             reply: ChatReply = await retrying(
-                self._attempt, messages, tools, may_call_tools=may_call_tools, counts=mine
+                self._attempt,
+                messages,
+                tools,
+                may_call_tools=may_call_tools,
+                ends_at=ends_at,
+                counts=mine,
             )
         except CallFailed:
             raise
-        except TimeoutError as error:
-            raise CallFailed(
+        except TimeoutError:
+            failed = CallFailed(
                 "timeout", f"no reply within call_timeout_s={self._call_timeout_s:g}"
-            ) from error
+            )
         except openai.OpenAIError as error:
-            raise CallFailed("provider_error", self._describe(error)) from error
+            failed = CallFailed("provider_error", self._describe(error))
+        else:
+            return reply
         finally:
             self.counters.update(mine)
             if counters is not None:
                 counters.update(mine)
-        return reply
+        raise failed  # outside: the SDK's error, whose text may hold the key, is not its context
 
     def check_available(self) -> None:
         """Fail early, before any other work is done for a call.
@@ -189,27 +174,62 @@ class ChatClient:
         tools: Sequence[Mapping[str, Any]],
         *,
         may_call_tools: bool,
+        ends_at: float,
         counts: Counter[str],
     ) -> ChatReply:
-        if not self._breaker.allow():
+        if self._breaker.blocked:
             counts["call_circuit_open"] += 1
             raise CallFailed("circuit_open", _OPEN)
+        expected = self._usages.expect(messages)
+        self.spending.reserve(expected)
+        used = Usage()
+        try:
+            waited_from = time.monotonic()
+            correct = await self._pace.enter(expected.total, ends_at)
+            if self._pace.limits_anything:
+                counts["pace_wait_ms"] += round(1000 * (time.monotonic() - waited_from))
+            if not self._breaker.allow():  # opened while this one waited
+                counts["call_circuit_open"] += 1
+                raise CallFailed("circuit_open", _OPEN)
+            used = expected  # paid for whatever comes of it, also when nobody tells how much
+            reply, reported = await self._post(
+                self._arguments(messages, tools, may_call_tools), counts
+            )
+            if reported is None:
+                counts["usage_missing"] += 1
+            else:
+                used = reported
+                self._usages.learn(messages, reported)
+                counts["tokens_in"] += reported.tokens_in
+                counts["tokens_out"] += reported.tokens_out
+            correct(used.total)
+        except openai.APIStatusError:
+            used = Usage()  # refused: not billed
+            raise
+        finally:
+            self.spending.settle(expected, used)
+            if self.spending.knows_prices:
+                counts["cost_micros"] += round(1e6 * self.spending.price(used))
+        return reply
+
+    async def _post(
+        self, body: Mapping[str, Any], counts: Counter[str]
+    ) -> tuple[ChatReply, Usage | None]:
         counts["calls"] += 1
         verdict = self._breaker.neutral
+        malformed = ""
         try:
             async with asyncio.timeout(self._call_timeout_s):
                 # Not chat.completions.create(): it walks every block of every message against
                 # its type hints, which costs more than all other work of a call together.
                 completion = await self._client.post(
-                    "/chat/completions",
-                    body=self._arguments(messages, tools, may_call_tools),
-                    cast_to=ChatCompletion,
+                    "/chat/completions", body=body, cast_to=ChatCompletion
                 )
-            reply = _read(completion, counts)
-        except (TimeoutError, openai.APITimeoutError) as error:
+            result = _read(completion, self._redact)
+        except (TimeoutError, openai.APITimeoutError):
             counts["call_timeout"] += 1
             verdict = self._breaker.failure
-            raise TimeoutError from error
+            raise TimeoutError from None
         except openai.APIStatusError as error:
             counts[f"call_status_{error.status_code}"] += 1
             alive = error.status_code in _HEALTHY_STATUS
@@ -223,15 +243,14 @@ class ChatClient:
             # A body that is no chat completion; the SDK reports it in many ways.
             counts["call_malformed"] += 1
             verdict = self._breaker.failure
-            raise CallFailed(
-                "provider_error", f"the reply is no chat completion ({type(error).__name__})"
-            ) from error
+            malformed = type(error).__name__
         else:
             counts["call_ok"] += 1
             verdict = self._breaker.success
-            return reply
+            return result
         finally:
             verdict()
+        raise CallFailed("provider_error", f"the reply is no chat completion ({malformed})")
 
     def _arguments(
         self,
@@ -242,9 +261,10 @@ class ChatClient:
         arguments: dict[str, Any] = {
             "model": self.model,
             "messages": messages,
-            "temperature": self._temperature,
-            "max_tokens": self._max_output_tokens,
+            self._token_limit_field: self._max_output_tokens,
         }
+        if self._temperature is not None:
+            arguments["temperature"] = self._temperature
         if tools:
             arguments["tools"] = tools
             arguments["tool_choice"] = "auto" if may_call_tools else "none"
@@ -252,22 +272,35 @@ class ChatClient:
 
     def _describe(self, error: openai.OpenAIError) -> str:
         if isinstance(error, openai.APIStatusError):
-            text = f"status {error.status_code}: {error.message}"
+            text = self._hint(error) + f"status {error.status_code}: {error.message}"
         elif isinstance(error, openai.APIConnectionError):
             cause = error.__cause__
             text = f"no connection ({type(cause).__name__ if cause else 'unknown'})"
         else:
             text = f"{type(error).__name__}: {error}"
-        return self._redact(text)
+        return self._redact.message(text)
 
-    def _redact(self, text: str) -> str:
-        text = text.replace(self._key, "***") if len(self._key) >= 4 else text
-        printable = "".join(c if c.isprintable() else " " for c in _SECRET.sub("***", text))
-        return printable[:300]
+    def _hint(self, error: openai.APIStatusError) -> str:
+        """What to change in the configuration, when the endpoint's complaint tells."""
+        if error.status_code not in (400, 422):
+            return ""
+        fields: tuple[TokenLimitField, ...] = ("max_tokens", "max_completion_tokens")
+        other = next(f for f in fields if f != self._token_limit_field)
+        named = str(error.body or "") + error.message
+        if re.search(rf"\b{self._token_limit_field}\b", named) and (
+            other in named or _UNKNOWN_FIELD.search(named)
+        ):
+            return (
+                f"the endpoint does not take {self._token_limit_field}; "
+                f"set teacher.token_limit_field={other}; "
+            )
+        if re.search(r"\btemperature\b", named):
+            return "the endpoint does not take this teacher.temperature; set it to null; "
+        return ""
 
 
-def _read(completion: Any, counts: Counter[str]) -> ChatReply:
-    """The first choice of a completion that may be anything.
+def _read(completion: Any, redact: Redactor) -> tuple[ChatReply, Usage | None]:
+    """The first choice of a completion that may be anything, and its usage if it is told.
 
     Raises:
         TypeError, AttributeError, LookupError, ValueError: it is no chat completion.
@@ -283,49 +316,16 @@ def _read(completion: Any, counts: Counter[str]) -> ChatReply:
         if not all(isinstance(v, str) for v in (request.id, request.name, request.arguments)):
             raise TypeError("a tool call has no id, name or arguments")
         requests.append(request)
-    usage = completion.usage
-    for name, attribute in (("tokens_in", "prompt_tokens"), ("tokens_out", "completion_tokens")):
-        value = getattr(usage, attribute, None)
-        if isinstance(value, int) and value > 0:
-            counts[name] += value
+    tokens_in = getattr(completion.usage, "prompt_tokens", None)
+    tokens_out = getattr(completion.usage, "completion_tokens", None)
+    usage = None
+    if isinstance(tokens_in, int) and isinstance(tokens_out, int):
+        usage = Usage(max(0, tokens_in), max(0, tokens_out))
     refusal = getattr(message, "refusal", None)
-    return ChatReply(
-        content=content,
+    reply = ChatReply(
+        content=redact.exactly(content),
         tool_requests=tuple(requests),
         cut_off=choice.finish_reason == "length",
         refusal=refusal if isinstance(refusal, str) else "",
     )
-
-
-def _is_transient(error: BaseException) -> bool:
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code in _RETRIED_STATUS or error.status_code >= 500
-    return isinstance(error, TimeoutError | openai.APIConnectionError)
-
-
-_backoff = wait_random_exponential(multiplier=0.5, max=_MAX_BACKOFF_S)
-
-
-def _wait(state: RetryCallState) -> float:
-    """What the server asks for (plus a little jitter), else jittered exponential back-off."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, openai.APIStatusError):
-        asked = _retry_after_s(error.response.headers)
-        if asked is not None:
-            return asked + _backoff(state) * 0.1
-    return _backoff(state)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds asked for by Retry-After (a number or a date) or retry-after-ms, if sensible."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * scale
-        except ValueError:
-            continue
-        return seconds if 0 <= seconds < math.inf else None
-    try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, date.timestamp() - time.time())
+    return reply, usage

@@ -11,9 +11,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ffr.teacher.client import ChatReply
+from ffr.teacher.chat import ChatReply
 from ffr.teacher.pictures import FirstView, Picture
 from ffr.teacher.prompts import FINAL_REQUEST, view_text
+from ffr.teacher.untrusted import defuse
 
 __all__ = ["Conversation"]
 
@@ -70,6 +71,7 @@ class Conversation:
         for call_id, ok, text, pictures in results:
             blocks, ids = self._show(pictures)
             shown += blocks
+            text = defuse(text)
             body = {"ok": True, "text": text, "images": ids} if ok else {"ok": False, "error": text}
             content = json.dumps(body, ensure_ascii=False)
             self.messages.append({"role": "tool", "tool_call_id": call_id, "content": content})

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ffr.geometry import Box, Seconds
 from ffr.patches.patch import ErrorType
 
-__all__ = ["FinalAnswer", "FinalAnswerError", "parse_final_answer"]
+__all__ = ["FinalAnswer", "FinalAnswerError", "after_thinking", "parse_final_answer"]
 
 _MAX_CHARACTERS = 200_000
 _MAX_OBJECT = 20_000
@@ -92,7 +92,7 @@ def parse_final_answer(content: str) -> FinalAnswer:
         FinalAnswerError: no complete JSON object ends the message, it has NaN or infinite
             numbers, or it does not keep to the schema.
     """
-    start, end, text = _last_object(_after_thinking(content))
+    start, end, text = _last_object(_answer_text(content))
     if not _CLOSING.fullmatch(text, end):
         raise FinalAnswerError("something follows the JSON object; end the message with it")
     if end - start > _MAX_OBJECT:
@@ -103,13 +103,19 @@ def parse_final_answer(content: str) -> FinalAnswer:
         raise FinalAnswerError(_explain(error)) from error
 
 
-def _after_thinking(content: str) -> str:
-    if len(content) > _MAX_CHARACTERS:
-        raise FinalAnswerError(f"the message is longer than {_MAX_CHARACTERS} characters")
+def after_thinking(content: str) -> str:
+    """What a reply says once its thinking is over; empty when it never ends."""
     ends = list(_END_OF_THINKING.finditer(content))
     text = content[ends[-1].end() :] if ends else content
     if opened := _START_OF_THINKING.search(text):
         text = text[: opened.start()]  # unfinished thinking: nothing after its start counts
+    return text
+
+
+def _answer_text(content: str) -> str:
+    if len(content) > _MAX_CHARACTERS:
+        raise FinalAnswerError(f"the message is longer than {_MAX_CHARACTERS} characters")
+    text = after_thinking(content)
     if not text.strip():
         raise FinalAnswerError("there is no answer after the thinking")
     return text

@@ -10,7 +10,9 @@ from ffr.patches.patch import EvidencePatch, NoPatch
 
 __all__ = ["TeacherFailingError", "TeacherHealth"]
 
-_NOT_ASKED = frozenset({"teacher_off", "store_miss", "budget_spent", "empty_response"})
+_NOT_ASKED = frozenset(
+    {"teacher_off", "store_miss", "budget_spent", "empty_response", "no_annotation"}
+)
 _MIN_DIAGNOSES = 20
 
 
@@ -33,11 +35,14 @@ class TeacherHealth:
         self.abort_failure_rate = abort_failure_rate
         self.patches = 0
         self.no_patch: Counter[str] = Counter()
+        self._last_detail = ""
 
     def record(self, outcome: EvidencePatch | NoPatch) -> None:
         """Count one outcome."""
         if isinstance(outcome, NoPatch):
             self.no_patch[outcome.reason] += 1
+            if outcome.reason not in _NOT_ASKED:
+                self._last_detail = outcome.detail
         else:
             self.patches += 1
 
@@ -75,8 +80,10 @@ class TeacherHealth:
         """
         if self.must_abort:
             common = ", ".join(f"{reason} {n}" for reason, n in self.no_patch.most_common(3))
+            last = f"; the last: {self._last_detail}" if self._last_detail else ""
             raise TeacherFailingError(
                 f"the teacher failed in {self.failures} of {self.asked} diagnoses "
                 f"({self.failure_rate:.0%}; {common}), more than teacher.abort_failure_rate="
-                f"{self.abort_failure_rate:g}; mend the teacher, raise the limit, or set it to null"
+                f"{self.abort_failure_rate:g}{last}; mend the teacher, raise the limit, or set it "
+                "to null"
             )

@@ -13,28 +13,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ffr.config.teacher import TeacherConfig
+from ffr.errors import UserError
 from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch, NoPatch
 from ffr.repair.protocols import Diagnosis, FailedRollout
 from ffr.teacher.assemble import Draft, assemble
-from ffr.teacher.client import CallFailed, ChatClient, ChatReply, ToolRequest
+from ffr.teacher.chat import CallFailed, ChatModel, ChatReply, ToolRequest
 from ffr.teacher.conversation import Conversation
 from ffr.teacher.final_answer import FinalAnswerError, parse_final_answer
 from ffr.teacher.health import TeacherHealth
 from ffr.teacher.leakage import check_patch
 from ffr.teacher.pictures import FirstView, FirstViews, Picture, encode_frames
 from ffr.teacher.prompts import retry_text, system_prompt, task_text
+from ffr.teacher.size import fit_pixels_budget, patch_size, seconds_covered
 from teacher_tools.media import MediaError, resolve_media
 from teacher_tools.runner import ToolRunner
 
-__all__ = ["OpenAITeacher"]
+__all__ = ["BudgetSpentError", "OpenAITeacher"]
 
 _MAX_CALLS_A_ROUND = 8
+
+
+class BudgetSpentError(UserError):
+    """A budget of the teacher is spent and ``teacher.on_budget_spent`` is ``stop``."""
 
 
 @dataclass
 class _Cost:
     counters: Counter[str] = field(default_factory=Counter)
+    size: dict[str, float] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
 
@@ -48,11 +55,11 @@ class _Problem:
 
 
 class OpenAITeacher:
-    """Asks a model behind a chat client; use it from one event loop.
+    """Asks a model; use it from one event loop.
 
     Args:
         config: budgets, limits, ``see_gt`` and the leak gate.
-        client: calls the model.
+        client: the model, wherever it runs.
         runner: runs tools; only those of its toolset exist for the model.
         media: where images of accepted patches go.
         media_root: folder that every video must lie under.
@@ -63,7 +70,7 @@ class OpenAITeacher:
     def __init__(
         self,
         config: TeacherConfig,
-        client: ChatClient,
+        client: ChatModel,
         runner: ToolRunner,
         media: MediaStore,
         media_root: Path,
@@ -89,6 +96,7 @@ class OpenAITeacher:
             images=config.max_images,
             words=config.patch_max_words,
             evidence=config.patch_max_frames,
+            seconds=config.patch_max_seconds,
         )
 
     async def diagnose(self, failed: FailedRollout) -> Diagnosis:
@@ -96,26 +104,42 @@ class OpenAITeacher:
 
         Raises:
             TeacherFailingError: the teacher failed more often than the configuration allows.
+            BudgetSpentError: a budget is spent and the configuration says to stop then.
             StoreError: the images of the patch cannot be written.
         """
         self.health.check()
-        async with self._slots:
+        asked = time.monotonic()
+        longest = self._config.step_deadline_s
+        try:
+            async with asyncio.timeout(longest):
+                await self._slots.acquire()
+        except TimeoutError:
+            late = f"no free place within step_deadline_s={longest:g}" if longest else ""
+            return self._not_asked(NoPatch(reason="deadline", detail=late), asked)
+        try:
             if self._budget is not None and self._spent >= self._budget:
-                spent = NoPatch(reason="budget_spent", detail=f"{self._spent} diagnoses were made")
-                return Diagnosis(spent, "none")
+                detail = f"teacher.max_calls={self._budget} diagnoses were made"
+                return self._not_asked(NoPatch(reason="budget_spent", detail=detail), asked)
             self._spent += 1
             started = time.monotonic()
+            limit = self._config.deadline_s
+            if longest is not None:
+                limit = min(limit, asked + longest - started)
             cost = _Cost()
-            outcome = await self._within_deadline(failed, cost, started)
+            outcome = await self._within_deadline(failed, cost, limit)
+        finally:
+            self._slots.release()
         if not cost.counters["calls"]:
             self._spent -= 1  # nobody was asked
-        self.health.record(outcome)
+        self._count(outcome)
         return Diagnosis(
             outcome,
             "live",
             seconds=time.monotonic() - started,
             tool_calls=tuple((n, c, cost.failures[n]) for n, c in sorted(cost.calls.items())),
-            counters=tuple(sorted((n, float(c)) for n, c in cost.counters.items())),
+            counters=tuple(
+                sorted({**{n: float(c) for n, c in cost.counters.items()}, **cost.size}.items())
+            ),
         )
 
     async def aclose(self) -> None:
@@ -123,15 +147,30 @@ class OpenAITeacher:
         await self._client.aclose()
         await asyncio.to_thread(self._runner.close)
 
+    def _not_asked(self, refusal: NoPatch, asked: float) -> Diagnosis:
+        self._count(refusal)
+        return Diagnosis(refusal, "none", seconds=time.monotonic() - asked)
+
+    def _count(self, outcome: EvidencePatch | NoPatch) -> None:
+        self.health.record(outcome)
+        if (
+            isinstance(outcome, NoPatch)
+            and outcome.reason == "budget_spent"
+            and self._config.on_budget_spent == "stop"
+        ):
+            raise BudgetSpentError(
+                f"{outcome.detail}; raise the budget and continue the run, or set "
+                "teacher.on_budget_spent=go_on to train on without new patches"
+            )
+
     async def _within_deadline(
-        self, failed: FailedRollout, cost: _Cost, started: float
+        self, failed: FailedRollout, cost: _Cost, limit: float
     ) -> EvidencePatch | NoPatch:
-        limit = self._config.deadline_s
         try:
             async with asyncio.timeout(limit):
-                return await self._explain(failed, cost, ends_at=started + limit)
+                return await self._explain(failed, cost, ends_at=time.monotonic() + limit)
         except TimeoutError:
-            return NoPatch(reason="deadline", detail=f"not done within deadline_s={limit:g}")
+            return NoPatch(reason="deadline", detail=f"not done within {limit:g} s (deadline_s)")
         except CallFailed as error:
             return NoPatch(reason=error.reason, detail=error.detail)
         except (MediaError, OSError) as error:
@@ -150,8 +189,7 @@ class OpenAITeacher:
             result = self._judge(reply, talk, failed, view.duration_s, cost)
             if isinstance(result, Draft):
                 cost.counters["frames_dropped"] += result.frames_dropped
-                await asyncio.to_thread(self._keep_images, result)
-                return result.patch
+                return await asyncio.to_thread(self._keep, result, cost)
             if not corrections[result.kind.reason]:
                 return result.kind
             corrections[result.kind.reason] -= 1
@@ -242,6 +280,7 @@ class OpenAITeacher:
                 max_frames=self._config.patch_max_frames,
                 max_words=self._config.patch_max_words,
             )
+            self._check_seconds(draft)
         except FinalAnswerError as error:
             cost.counters["invalid_rejected"] += 1
             return _Problem(NoPatch(reason="invalid_output", detail=str(error)), str(error))
@@ -254,6 +293,18 @@ class OpenAITeacher:
         cost.counters.update(f"leak_{rule}" for rule in verdict.rules)
         return _Problem(NoPatch(reason="leak", detail=", ".join(verdict.rules)), verdict.reason)
 
-    def _keep_images(self, draft: Draft) -> None:
+    def _check_seconds(self, draft: Draft) -> None:
+        most, covered = self._config.patch_max_seconds, seconds_covered(draft.patch)
+        if most is not None and covered > most + 1e-6:
+            raise FinalAnswerError(
+                f"the times point at {covered:.1f} s of video; at most {most:g} s are allowed, "
+                "cite fewer frames or times closer together"
+            )
+
+    def _keep(self, draft: Draft, cost: _Cost) -> EvidencePatch:
+        draft, scaled = fit_pixels_budget(draft, self._config.patch_max_pixels)
+        cost.counters["frames_scaled"] += scaled
+        cost.size = patch_size(draft).counters()
         for jpeg in draft.jpegs.values():
             self._media.put(jpeg)
+        return draft.patch

