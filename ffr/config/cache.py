@@ -20,7 +20,6 @@ __all__ = [
     "CacheConfig",
     "EstimateConfig",
     "FailuresConfig",
-    "PricesConfig",
     "RayConfig",
     "StudentAnswersConfig",
     "StudentEndpointConfig",
@@ -70,14 +69,6 @@ class FailuresConfig(Config):
     student: StudentAnswersConfig | None = None
 
 
-class PricesConfig(Config):
-    """What the teacher's tokens cost; without prices, spend is told in tokens only."""
-
-    input_per_million: NonNegative | None = None
-    output_per_million: NonNegative | None = None
-    currency: str = "USD"
-
-
 class EstimateConfig(Config):
     """Assumptions of ``--dry-run``, used until the job has measured its own means."""
 
@@ -119,7 +110,7 @@ class CacheConfig(Config):
     processes: Annotated[int, Field(ge=1, le=4096)] = 1
     """Workers; they share ``teacher.concurrency`` and every budget of the teacher."""
     ray: RayConfig = RayConfig()
-    passes: Annotated[int, Field(ge=1, le=10)] = 2
+    passes: Annotated[int, Field(ge=1, le=2)] = 2
     """Times a diagnosis is tried in one launch while the provider fails."""
     retry_failures: bool = False
     """Ask again about stored failures that are the teacher's own (a leak, an invalid answer);
@@ -128,7 +119,6 @@ class CacheConfig(Config):
     """How long a worker waits for a teacher whose circuit is open before it gives up, seconds."""
     report_every_s: Positive = 60.0
     """Where there is no terminal: seconds between two lines of progress."""
-    prices: PricesConfig = PricesConfig()
     estimate: EstimateConfig = EstimateConfig()
 
     @model_validator(mode="after")
@@ -152,6 +142,12 @@ class CacheConfig(Config):
             raise ValueError(
                 f"store.on_miss={self.store.on_miss!r} with store.read={self.store.read} cannot "
                 "fill a store; a caching job needs on_miss 'live' and read true"
+            )
+        if self.processes > self.teacher.concurrency:
+            raise ValueError(
+                f"processes={self.processes} share teacher.concurrency="
+                f"{self.teacher.concurrency}, which gives some of them nothing to do; give at "
+                "most as many processes, or raise the concurrency"
             )
         local = failures.student is not None and failures.student.endpoint is None
         if local and self.student.path is None:

@@ -1,0 +1,1 @@
+"""Offline caching jobs: patches made once, before training, and read back by every run."""
