@@ -76,7 +76,7 @@ class MediaStore:
             self.corrupt += 1
             move_to_quarantine(path, self.root)
         except FileNotFoundError:
-            if self._in_shards(sha) == data:
+            if self._compacted(sha) == data:
                 return sha
         except OSError as error:
             raise StoreError.from_os_error("write", path, error) from error
@@ -96,11 +96,8 @@ class MediaStore:
         data = self.cache.get(sha) if self.cache is not None else None
         if data is not None:
             return data
-        damaged = self.corrupt
-        data = self._verified(self._read_loose(path), sha, path)
-        if data is None:
-            data = self._verified(self._in_shards(sha), sha, None)
-        if data is None and self.corrupt > damaged:
+        data, damaged = self._search(sha, path)
+        if data is None and damaged:
             raise CorruptMediaError(
                 f"image {sha} does not match its name (corrupt); a loose one was moved to "
                 f"{self.root / 'quarantine'}, for one in a shard run `ffr cache verify --repair`; "
@@ -132,25 +129,31 @@ class MediaStore:
             return True
         return self._shards is not None and self._shards.find(sha, Kind.IMAGE) is not None
 
-    def _read_loose(self, path: Path) -> bytes | None:
+    def _search(self, sha: str, path: Path) -> tuple[bytes | None, bool]:
+        """A sound copy, loose or compacted, and whether a damaged one was met."""
+        damaged = False
         try:
-            return path.read_bytes()
+            data: bytes | None = path.read_bytes()
         except FileNotFoundError:
-            return None
+            data = None
         except OSError as error:
             raise StoreError.from_os_error("read", path, error) from error
+        if data is not None and not _matches(data, sha):
+            move_to_quarantine(path, self.root)
+            data, damaged = None, True
+        if data is None:
+            data = self._compacted(sha)
+            if data is not None and not _matches(data, sha):
+                data, damaged = None, True
+        self.corrupt += damaged
+        return data, damaged
 
-    def _verified(self, data: bytes | None, sha: str, loose: Path | None) -> bytes | None:
-        """``data`` if it is the image; damage is counted, a damaged loose file set aside."""
-        if data is None or hashlib.sha256(data).hexdigest() == sha:
-            return data
-        self.corrupt += 1
-        if loose is not None:
-            move_to_quarantine(loose, self.root)
-        return None
-
-    def _in_shards(self, sha: str) -> bytes | None:
+    def _compacted(self, sha: str) -> bytes | None:
         return None if self._shards is None else self._shards.read(sha, Kind.IMAGE)
+
+
+def _matches(data: bytes, sha: str) -> bool:
+    return hashlib.sha256(data).hexdigest() == sha
 
 
 def _keep_young(path: Path) -> None:

@@ -113,7 +113,7 @@ class ShardSet:
             StoreError: a shard is damaged or cannot be read.
         """
         self._refresh()
-        return [self._shards[name] for name in sorted(self._shards)]
+        return list(self._shards.values())
 
     def entries(self, kind: Kind) -> Iterator[tuple[Shard, Entry]]:
         """Every row of a kind, shard by shard; a hash may come from several shards."""
@@ -142,11 +142,10 @@ class ShardSet:
                 raise StoreError.from_os_error("read", self.root, error) from error
             finally:
                 os.close(descriptor)
-            new = names - self._shards.keys()
-            for name in sorted(new):
-                self._shards[name] = Shard(self.root / name)
-            for name in self._shards.keys() - names:
-                del self._shards[name]
+            known = self._shards
+            new = names - known.keys()
+            # A fresh table, sorted: every process finds a key that is twice in the same shard.
+            self._shards = {n: known.get(n) or Shard(self.root / n) for n in sorted(names)}
             settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
             self._seen = now if settled else None
             return bool(new)
