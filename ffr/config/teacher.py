@@ -143,3 +143,7 @@ class StoreConfig(Config):
     on_miss: Literal["live", "skip", "fail"] = "live"
     read: bool = True
     """Answer from the store when the same failure was diagnosed before."""
+    local_cache: str | None = None
+    """Folder on this node's own disk for images read from a store on shared storage."""
+    local_cache_gb: Positive = 20.0
+    """Size at which the least recently used images leave ``local_cache``, 10^9 bytes."""

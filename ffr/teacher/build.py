@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ffr.config.teacher import StoreConfig, TeacherConfig
 from ffr.errors import UserError
 from ffr.patches.keys import KeyMaker, canonical_hash
-from ffr.patches.store import PatchStore
+from ffr.patches.store import PatchStore, local_image_cache
 from ffr.teacher.annotations import (
     ANNOTATIONS,
     TOOLS,
@@ -27,7 +27,7 @@ from ffr.teacher.stored import ClosableTeacher, StoredTeacher
 from ffr.teacher.text_tools import TextTools, text_tools_hash
 from teacher_tools.toolset import Toolset, builtin_toolset, load_toolset
 
-__all__ = ["build_teacher", "key_maker"]
+__all__ = ["build_chat_model", "build_teacher", "key_maker"]
 
 _NO_KEY = "not-needed"
 
@@ -63,7 +63,8 @@ def build_teacher(
     if config.kind == "none":
         return TeacherOff()
     tools = toolset if toolset is not None else load_toolset(config.tools)
-    patches = PatchStore(store_dir)
+    cache = local_image_cache(store.local_cache, store.local_cache_gb)
+    patches = PatchStore(store_dir, cache=cache)
     root = Path(media_root)
     live: ClosableTeacher | None = None
     if config.kind != "replay" and store.on_miss == "live":
@@ -76,6 +77,28 @@ def build_teacher(
         store.on_miss,
         read=store.read or config.kind == "replay",
         leak_gate=config.leak.enabled,
+    )
+
+
+def build_chat_model(
+    config: TeacherConfig, *, base_url: str | None = None, share: float = 1.0
+) -> ChatModel:
+    """The model behind a teacher, without tools, prompts or store; for other questions to it.
+
+    Args:
+        config: ``kind`` is ``openai``, ``demo`` or ``in_process``.
+        base_url: of the endpoint.
+        share: as for ``build_teacher``.
+
+    Raises:
+        UserError: no key, a bad address, a model that does not load, or a kind without a model.
+    """
+    if config.kind == "in_process":
+        return _local_model(config, share)
+    if config.kind in ("openai", "demo"):
+        return _endpoint(config, base_url, share)
+    raise UserError(
+        f"teacher.kind={config.kind!r} has no model to ask; use openai, demo or in_process"
     )
 
 
@@ -129,9 +152,7 @@ def _live(
         )
     from ffr.teacher.loop import OpenAITeacher
 
-    model = _local_model(config, share) if config.kind == "in_process" else None
-    if model is None:
-        model = _endpoint(config, base_url, share)
+    model = build_chat_model(config, base_url=base_url, share=share)
     patches.check_writable()
     return OpenAITeacher(
         config,
