@@ -17,35 +17,39 @@ Decisions (ours):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ffr.data.question import Question
 from ffr.patches.patch import EvidencePatch
+from ffr.teacher.leakage.arithmetic import says_value, shows_digits
+from ffr.teacher.leakage.disguise import glued, hides_backwards, plain_letters, revealed
 from ffr.teacher.leakage.gold import Gold, gold_of
-from ffr.teacher.leakage.numbers import digits, numbers, scrub, time_mentions
-from ffr.teacher.leakage.options import NEGATION, names_gold_letter, ruled_out, says_the_other
-from ffr.teacher.leakage.phrases import gives_answer, hints_spelling
-from ffr.teacher.leakage.text import (
-    GENERIC,
-    clean,
-    contains,
-    content,
-    despaced,
-    sentences,
-    words,
+from ffr.teacher.leakage.number_words import digits
+from ffr.teacher.leakage.numbers import NUMBER, scrub, time_mentions
+from ffr.teacher.leakage.options import (
+    NEGATION,
+    leaves_out,
+    names_gold_letter,
+    ruled_out,
+    says_the_other,
 )
+from ffr.teacher.leakage.phrases import gives_answer, hints_spelling, names_part
+from ffr.teacher.leakage.synonyms import other_words, said_otherwise
+from ffr.teacher.leakage.text import GENERIC, clean, contains, content, sentences, words
+from ffr.teacher.leakage.yes_no import names_contrary, settles
 
 __all__ = ["RULES", "LeakVerdict", "check_patch"]
 
 RULES: dict[str, str] = {
     "gold_letter": "it points at an option by its letter or its place in the list",
     "gold_text": "it contains the text of the answer",
-    "gold_number": "it contains the number asked for, or brackets it",
+    "gold_number": "it contains the number asked for, brackets it, or lets it be worked out",
     "gold_time": "it states the time or duration asked for",
     "answer_phrase": "it uses a phrase that announces or prescribes an answer",
     "elimination": "it rules out so many options that the answer remains",
     "partial_text": "its words together single out the answer",
+    "paraphrase": "it says the answer in other words",
     "spelling_hint": "it hints at how the answer is spelled",
 }
 """Rule name to a reason that may be told to the teacher without naming the answer."""
@@ -57,18 +61,13 @@ _HARMLESS = re.compile(
     r"|\bframe by frame\b|\bstep by step\b|\bslow(?:ing)? down\b",
     re.IGNORECASE,
 )
-_BOUND = re.compile(
-    r"\b(more than|over|exceed(?:s|ing)?|above|greater than|fewer than|less than|under|below"
-    r"|short of) (\d+(?:\.\d+)?)",
-    re.IGNORECASE,
+_SPAN = re.compile(
+    rf"({NUMBER}) ?(?:[a-z]{{1,12}} )?(?:-|–|to|until|and) ?({NUMBER})", re.IGNORECASE
 )
-_SUM = re.compile(r"(\d+(?:\.\d+)?) ?(?:\+|plus|and|then) ?(\d+(?:\.\d+)?)", re.IGNORECASE)
-_OFFSET = re.compile(r"(\d+) (more|fewer|less) than (\d+)", re.IGNORECASE)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?s?\w* ?(?:-|–|to|until|and) ?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _PLAIN_NO = re.compile(
     r"(?:^|[.:;!?(\"']\s*|\bsay |\banswer )no(?=\s*(?:[.,;:!?)\"']|$))", re.IGNORECASE
 )
-_PARTIAL_OPTION, _PARTIAL_SHORT, _PARTIAL_LONG = 0.33, 0.5, 0.6
+_PARTIAL_OPTION, _PARTIAL_SHORT, _PARTIAL_LONG = 0.33, 0.5, 0.34
 """Share of the answer's telling words that is too much: of an option (which must also be ahead
 of every other option), of an open answer with up to two such words, of a longer one."""
 
@@ -88,13 +87,18 @@ class LeakVerdict:
 
 @dataclass(frozen=True)
 class _Field:
+    """One text of the patch: as cleaned, with number words as digits, and without pointers."""
+
     text: str
+    numeric: str
     scrubbed: str
     tokens: tuple[str, ...]
 
 
 def check_patch(question: Question, patch: EvidencePatch, student_response: str) -> LeakVerdict:
-    """Judge a patch by rules alone; pure and fast (about a millisecond).
+    """Judge a patch by rules alone; pure and fast (about two milliseconds).
+
+    The time grows with the length of the texts and no faster, whatever they hold.
 
     Args:
         question: with its gold answer.
@@ -105,23 +109,28 @@ def check_patch(question: Question, patch: EvidencePatch, student_response: str)
     asks_time = bool(gold.times_s)
     fields = [
         _field(text, gold, asks_time)
-        for raw in _texts(patch)
-        for text in (clean(raw), despaced(clean(raw)))
+        for raw in map(_plain, _texts(patch))
+        for text in (raw, revealed(raw))
         if text.strip()
     ]
     names_letters = _uses_letters(question)
     rules: set[str] = set()
     out: set[str] = set()
     for field in fields:
-        rules.update(_field_rules(field, gold, names_letters))
+        rules.update(_field_rules(field, gold, question, names_letters))
         out |= ruled_out(field.scrubbed, gold)
-    if _leaves_too_few(len(out), len(gold.letters)):
+    if _leaves_too_few(len(out), len(gold.others) + 1) or leaves_out(
+        [(field.scrubbed, field.tokens) for field in fields], gold
+    ):
         rules.add("elimination")
-    if _partial(fields, gold, student_response):
-        rules.add("partial_text")
+    rules.update(_partial(fields, gold, student_response))
     if asks_time and _times_give_away(patch, gold):
         rules.add("gold_time")
     return LeakVerdict(passed=not rules, rules=tuple(sorted(rules)))
+
+
+def _plain(text: str) -> str:
+    return plain_letters(clean(text))
 
 
 def _texts(patch: EvidencePatch) -> Iterator[str]:
@@ -132,13 +141,9 @@ def _texts(patch: EvidencePatch) -> Iterator[str]:
 
 
 def _field(text: str, gold: Gold, asks_time: bool) -> _Field:
-    scrubbed = scrub(
-        digits(_HARMLESS.sub(" ", text)),
-        gold.asked,
-        keep_times=asks_time,
-        keep_percent=gold.percent,
-    )
-    return _Field(text, scrubbed, tuple(content(words(scrubbed))))
+    numeric = digits(_HARMLESS.sub(" ", text))
+    scrubbed = scrub(numeric, gold.asked, keep_times=asks_time, keep_percent=gold.percent)
+    return _Field(text, numeric, scrubbed, tuple(content(words(scrubbed))))
 
 
 def _uses_letters(question: Question) -> bool:
@@ -147,34 +152,61 @@ def _uses_letters(question: Question) -> bool:
     return any(re.search(r"(?<![\w'.-])[B-HJ-Z](?![\w'-])", clean(t)) for t in texts)
 
 
-def _field_rules(field: _Field, gold: Gold, names_letters: bool) -> Iterator[str]:
+def _field_rules(
+    field: _Field, gold: Gold, question: Question, names_letters: bool
+) -> Iterator[str]:
     if names_gold_letter(field.text, gold, names_letters):
         yield "gold_letter"
     if gives_answer(field.text):
         yield "answer_phrase"
     if says_the_other(field.text, gold):
         yield "elimination"
-    if not gold.yes_no and gold.value is None and hints_spelling(field.text, gold.text):
+    if gold.yes_no:
+        if gold.claim is not None and settles(field.text, gold.claim, gold.yes_no):
+            yield "paraphrase"
+        if names_contrary(field.text, gold.yes_no):
+            yield "elimination"
+    elif gold.value is None and hints_spelling(field.text, gold.text):
         yield "spelling_hint"
-    if not gold.said and _says_text(field, gold):
+    if not gold.said and _says_text(field, gold, question.answer_text):
         yield "gold_text"
-    if gold.value is not None and not gold.times_s and _says_value(field.scrubbed, gold):
-        yield "gold_number"
-    if gold.times_s and _says_times(field.scrubbed, gold):
+    if not gold.times_s:
+        if gold.value is not None and says_value(field.scrubbed, field.numeric, gold):
+            yield "gold_number"
+        if names_part(field.scrubbed, gold.text):
+            yield "partial_text"
+    elif _says_times(field.scrubbed, gold):
         yield "gold_time"
 
 
-def _says_text(field: _Field, gold: Gold) -> bool:
+def _says_text(field: _Field, gold: Gold, answer: str) -> bool:
     if gold.value is not None and len(gold.phrase) == 1:
-        return False
+        return _says_digits(field, gold)
     if gold.phrase == ("no",):
         return _PLAIN_NO.search(field.text) is not None
+    if not gold.yes_no and not gold.times_s and _says_in_disguise(field, answer, gold):
+        return True
     if not contains(field.tokens, gold.phrase):
         return False
     if len(gold.phrase) == 1 and gold.phrase[0] in GENERIC:
-        named = rf"\b(?:an?|the|his|her|its|is|are) (?:\w+ )?{re.escape(gold.phrase[0])}"
+        named = rf"\b(?:an?|the|his|her|its|is|are) (?:\w{{1,20}} )?{re.escape(gold.phrase[0])}"
         return re.search(named, field.scrubbed, re.IGNORECASE) is not None
     return not _names_all_alike(field.scrubbed, gold)
+
+
+def _says_digits(field: _Field, gold: Gold) -> bool:
+    if gold.times_s or any(t in gold.asked for t in gold.phrase):
+        return False
+    return shows_digits(field.scrubbed, gold.text) or (
+        len(gold.text) >= 3 and glued(field.scrubbed, gold.text)
+    )
+
+
+def _says_in_disguise(field: _Field, answer: str, gold: Gold) -> bool:
+    if hides_backwards(field.text, answer):
+        return True
+    found = glued(field.text, answer) or glued(field.scrubbed, gold.text)
+    return found and not _names_all_alike(field.scrubbed, gold)
 
 
 def _names_all_alike(text: str, gold: Gold) -> bool:
@@ -189,37 +221,18 @@ def _names_all_alike(text: str, gold: Gold) -> bool:
     )
 
 
-def _says_value(text: str, gold: Gold) -> bool:
-    value = gold.value
-    assert value is not None
-    if gold.phrase and any(t in gold.asked for t in gold.phrase if t[0].isdigit()):
-        return False
-    tolerance = 0.05 * abs(value) if gold.approximate else 1e-9
-    mentioned = [float(n) for n in numbers(text)]
-    if any(abs(m - value) <= tolerance for m in mentioned):
-        rivals = {t for o in gold.others.values() for t in o if t[0].isdigit()}
-        listed = set(numbers(text))
-        if not (rivals and rivals <= listed and not NEGATION.search(text)):
-            return True
-    for word, number in _BOUND.findall(text):
-        low = word.lower().startswith(("more", "over", "exceed", "above", "greater"))
-        if float(number) == value + (-1 if low else 1):
-            return True
-    for first, word, second in _OFFSET.findall(text):
-        signed = int(first) if word.lower() == "more" else -int(first)
-        if int(second) + signed == value:
-            return True
-    return any(float(a) + float(b) == value for a, b in _SUM.findall(text))
-
-
 def _says_times(text: str, gold: Gold) -> bool:
     said = time_mentions(text)
     if all(any(abs(s - t) <= 0.05 for s in said) for t in gold.times_s):
         return True
     if not gold.asks_length or len(gold.times_s) != 1:
         return False
-    spans = [abs(float(b) - float(a)) for a, b in _SPAN.findall(text)]
+    spans = [abs(_float(b) - _float(a)) for a, b in _SPAN.findall(text)]
     return any(abs(s - gold.times_s[0]) <= 0.05 * gold.times_s[0] for s in spans)
+
+
+def _float(number: str) -> float:
+    return float(number.replace(",", "."))
 
 
 def _times_give_away(patch: EvidencePatch, gold: Gold) -> bool:
@@ -242,17 +255,36 @@ def _leaves_too_few(ruled: int, options: int) -> bool:
     return options >= 2 and ruled >= (options - 2 if options >= 4 else options - 1)
 
 
-def _partial(fields: Sequence[_Field], gold: Gold, student_response: str) -> bool:
-    """Whether the words of all fields together single the gold answer out."""
+def _partial(fields: Sequence[_Field], gold: Gold, student_response: str) -> Iterator[str]:
+    """Rules that fire when the words of all fields together single the gold answer out."""
     if gold.yes_no or gold.value is not None or gold.said:
-        return False
+        return
     weights = gold.weights
     if not gold.others:
         known = set(words(digits(clean(student_response))))
         weights = {t: w for t, w in weights.items() if t not in known}
     if not weights:
-        return False
-    used = {token for field in fields for token in field.tokens}
+        return
+    tokens = [field.tokens for field in fields]
+    used = {token for field in tokens for token in field}
+    if _singles_out(used, weights, gold):
+        yield "partial_text"
+        return
+    otherwise = said_otherwise(tokens, gold.otherwise)
+    if otherwise and _singles_out(used | otherwise, weights, gold, tokens):
+        yield "paraphrase"
+
+
+def _singles_out(
+    used: set[str],
+    weights: Mapping[str, float],
+    gold: Gold,
+    fields: Sequence[Sequence[str]] = (),
+) -> bool:
+    """Whether enough of the answer is among the stems used, and more than of any other option.
+
+    With ``fields``, other wordings count for the other options too.
+    """
     score = sum(w for t, w in weights.items() if t in used) / sum(weights.values())
     if gold.others:
         limit = _PARTIAL_OPTION
@@ -260,9 +292,9 @@ def _partial(fields: Sequence[_Field], gold: Gold, student_response: str) -> boo
         limit = _PARTIAL_SHORT if len(weights) <= 2 else _PARTIAL_LONG
     if score < limit:
         return False
-    rivals = (
-        sum(t in used for t in other if t not in gold.asked)
-        / max(1, sum(t not in gold.asked for t in other))
-        for other in gold.others.values()
-    )
-    return all(score > rival for rival in rivals)
+    for other in gold.others.values():
+        said = used | said_otherwise(fields, other_words(other)) if fields else used
+        telling = [t for t in other if t not in gold.asked]
+        if sum(t in said for t in telling) / max(1, len(telling)) >= score:
+            return False
+    return True

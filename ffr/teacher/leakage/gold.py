@@ -6,12 +6,17 @@ import re
 from dataclasses import dataclass
 
 from ffr.data.question import Question, option_letters
-from ffr.teacher.leakage.numbers import digits, numbers, time_mentions
-from ffr.teacher.leakage.text import GENERIC, clean, contains, content, words
+from ffr.teacher.leakage.number_words import digits
+from ffr.teacher.leakage.numbers import numbers, time_mentions
+from ffr.teacher.leakage.synonyms import Phrase, other_words
+from ffr.teacher.leakage.text import GENERIC, clean, contains, content, stem, words
+from ffr.teacher.leakage.yes_no import Claim, claim_of
 
 __all__ = ["Gold", "gold_of"]
 
-YES_NO = frozenset({"yes", "no", "true", "fals"})
+_YES_NO = {"yes": "yes", "true": "yes", "tru": "yes", "no": "no", "fals": "no"}
+_ASKS_SHARE = re.compile(r"\bper ?cent|\bshare\b|\bfraction\b|\bproportion\b|%", re.IGNORECASE)
+_EITHER = re.compile(r"\b(\w{1,40}) or (?:(?:an?|the|is|it|in|on) ){0,2}(\w{1,40})")
 _ASKS_TIME = re.compile(
     r"\b(?:when|what time|which (?:second|minute)|how (?:long|many (?:seconds|minutes))"
     r"|at what (?:second|time|point|moment)|timestamp|duration)\b",
@@ -30,7 +35,8 @@ class Gold:
         letter: option letter, for choice questions.
         letters: all option letters of the question.
         phrase: content stems of ``text``.
-        others: content stems of every other option, by letter.
+        others: content stems of every other option, by letter; for an open question that names
+            two alternatives ("red or green?") the wrong one, under ``""``.
         asked: all stems of the question's stem.
         said: the question itself says the gold text, not as one of several alternatives.
         weights: stem to how strongly it singles the gold answer out (0 to 1); only stems that
@@ -39,7 +45,9 @@ class Gold:
         value: the number, when the answer is one.
         approximate: a value close to ``value`` earns credit too.
         times_s: the times, when the question asks for a time; ``asks_length`` for a duration.
-        yes_no: the answer is yes, no, true or false.
+        yes_no: ``yes`` or ``no`` for such an answer (true and false too), else ``""``.
+        claim: what a yes-or-no question asks.
+        otherwise: other wordings of ``phrase`` that neither question nor other options use.
     """
 
     text: str
@@ -55,7 +63,9 @@ class Gold:
     times_s: tuple[float, ...]
     asks_length: bool
     percent: bool
-    yes_no: bool
+    yes_no: str
+    claim: Claim | None
+    otherwise: dict[Phrase, frozenset[str]]
 
 
 def gold_of(question: Question) -> Gold:
@@ -70,17 +80,20 @@ def gold_of(question: Question) -> Gold:
     others = {k: v for k, v in options.items() if k != letter}
     phrase = tuple(content(words(text)))
     asked = words(asked_text)
+    if not options and (wrong := _other_alternative(phrase, asked_text)):
+        others = {"": wrong}
     weights = _weights(phrase, others, frozenset(asked))
     found = numbers(text)
     is_value = len(found) == 1 and (
         question.answer_type in ("number", "regression")
         or all(_is_number(t) for t in weights)
-        or (not others and len(phrase) <= 3)
+        or (not others and len(phrase) <= 3 and question.answer_type != "ocr")
     )
     value = float(found[0]) if is_value else None
     is_time = bool(found) and (
         bool(_TIME_VALUE.search(text)) or (is_value and bool(_ASKS_TIME.search(asked_text)))
     )
+    yes_no = _YES_NO.get(phrase[0], "") if len(phrase) == 1 else ""
     return Gold(
         text=text,
         letter=letter,
@@ -94,8 +107,10 @@ def gold_of(question: Question) -> Gold:
         approximate=question.answer_type == "regression" or (value is not None and value % 1 != 0),
         times_s=tuple(time_mentions(text)) if is_time else (),
         asks_length=bool(_ASKS_LENGTH.search(asked_text)),
-        percent="%" in text or "percent" in text.lower(),
-        yes_no=len(phrase) == 1 and phrase[0] in YES_NO,
+        percent=_ASKS_SHARE.search(f"{text} {asked_text}") is not None,
+        yes_no=yes_no,
+        claim=claim_of(question.question) if yes_no else None,
+        otherwise=_otherwise(phrase, others, asked),
     )
 
 
@@ -105,6 +120,24 @@ def _prepare(text: str) -> str:
 
 def _is_number(token: str) -> bool:
     return token[0].isdigit()
+
+
+def _other_alternative(phrase: Phrase, asked_text: str) -> Phrase | None:
+    for one, two in _EITHER.findall(asked_text.casefold()):
+        if phrase == (stem(one),):
+            return (stem(two),)
+        if phrase == (stem(two),):
+            return (stem(one),)
+    return None
+
+
+def _otherwise(
+    phrase: Phrase, others: dict[str, Phrase], asked: list[str]
+) -> dict[Phrase, frozenset[str]]:
+    taken = [content(asked), *others.values()]
+    taken += [rival for other in others.values() for rival in other_words(other)]
+    found = other_words(phrase)
+    return {p: stems for p, stems in found.items() if not any(contains(t, p) for t in taken)}
 
 
 def _weights(
