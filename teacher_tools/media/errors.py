@@ -8,6 +8,8 @@ from __future__ import annotations
 from ffr.errors import UserError
 
 __all__ = [
+    "BackendMissingError",
+    "FfmpegMissingError",
     "MediaError",
     "MediaNotAllowedError",
     "MediaNotFoundError",
@@ -34,3 +36,11 @@ class UndecodableError(MediaError):
 
 class MediaTimeoutError(MediaError):
     """Reading took longer than the caller allows."""
+
+
+class BackendMissingError(MediaError):
+    """A reader that is not there: unknown by name, or its library is not installed."""
+
+
+class FfmpegMissingError(BackendMissingError):
+    """The ffmpeg program is not installed; the ffmpeg reader, remuxing and clip export need it."""

@@ -27,7 +27,8 @@ def find_exact(source: Source, ticks: Sequence[int], deadline: Deadline, keep: K
         UndecodableError: the file gives no frame at all for one of them.
         MediaTimeoutError: the deadline has passed.
     """
-    for group in _groups(source, ticks):
+    groups = [list(ticks)] if source.counted else _groups(source, ticks)
+    for group in groups:
         _find_group(source, group, deadline, keep)
 
 
@@ -35,9 +36,12 @@ def find_keyframes(source: Source, ticks: Sequence[int], deadline: Deadline, kee
     """Find the keyframe nearest to each of the sorted ``ticks``; raises as ``find_exact``.
 
     Without an index it is the keyframe before the tick; a keyframe that does not decode is
-    replaced by the exact frame.
+    replaced by the exact frame, and so is every one where pictures must be counted.
     """
     frames: dict[int, av.VideoFrame | None] = {}
+    if source.counted:
+        find_exact(source, ticks, deadline, keep)
+        return
     for tick in ticks:
         position = _nearest_keyframe(source, tick)
         if position not in frames:
@@ -91,7 +95,7 @@ def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep
     skipping = True
     back_offs = 0
     position: int | None = min(missing[0], source.last_tick)
-    if source.at_start and _in_first_group(source, missing[0]):
+    if source.counted or (source.at_start and _in_first_group(source, missing[0])):
         position = None  # freshly opened: no need to seek
     while True:
         deadline.check()
@@ -107,6 +111,7 @@ def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep
                 [Catch(tick) for tick in missing],
                 skip=skipping,
                 from_start=position is None,
+                count=source.counted,
                 on_done=sorter,
             )
             walk.run()

@@ -23,7 +23,7 @@ from teacher_tools.media.source import MAX_PIXELS, Source
 from teacher_tools.media.types import DecodedFrame, SeekMode, VideoInfo
 from teacher_tools.media.walk import Deadline
 
-__all__ = ["MAX_PIXELS", "VideoReader"]
+__all__ = ["MAX_PIXELS", "VideoReader", "checked_times"]
 
 
 class VideoReader:
@@ -114,9 +114,7 @@ class VideoReader:
             UndecodableError: a frame cannot be had at all.
             MediaTimeoutError: it took longer than ``timeout_s``.
         """
-        for t in times_s:
-            if not math.isfinite(t) or t < 0:
-                raise ValueError(f"t={t!r} is not allowed; give finite seconds >= 0")
+        checked_times(times_s)
         deadline = Deadline(self._timeout_s)
         size = fit_pixels(*self._source.size, max_frame_pixels)
         ticks = [self._source.tick(t) for t in times_s]
@@ -139,3 +137,15 @@ class VideoReader:
             image=to_rgb(frame, size),
             intact=intact,
         )
+
+
+def checked_times(times_s: Sequence[float]) -> Sequence[float]:
+    """Return ``times_s`` when all are finite and >= 0.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for t in times_s:
+        if not math.isfinite(t) or t < 0:
+            raise ValueError(f"t={t!r} is not allowed; give finite seconds >= 0")
+    return times_s

@@ -30,20 +30,22 @@ from teacher_tools.media.errors import (
 from teacher_tools.media.picture import display_size
 from teacher_tools.media.walk import Deadline, packets
 
-__all__ = ["MAX_PIXELS", "Source"]
+__all__ = ["FORMATS", "MAX_PIXELS", "Source"]
 
 MAX_PIXELS = 16_777_216
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 _EPSILON = Fraction(1, 1_000_000)  # a pts printed as a float and asked for again is the same frame
 _LATEST_S = 10_000_000.0  # keeps ticks inside 64 bits whatever is asked
 _WIDEST_ASPECT = 16
+_REORDERED_CODECS = frozenset({"h264", "hevc"})
 
 
 class Source:
     """An open file with its first real video stream.
 
     Attributes:
-        name: the file's name without its folder, for messages.
+        path: the file.
+        name: its name without its folder, for messages.
         stream: the video stream in use; replaced by ``reopen``.
         time_base: seconds per tick.
         size: displayed (width, height) in pixels, before rotation.
@@ -54,7 +56,7 @@ class Source:
 
     def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS, timeout_s: float) -> None:
         self.name = path.name
-        self._path = path
+        self.path = path
         self._max_pixels = max_pixels
         self._timeout_s = timeout_s
         self._container, self.stream = self._open()
@@ -69,6 +71,11 @@ class Source:
             raise
 
     @property
+    def url(self) -> str:
+        """The file for FFmpeg, which takes a bare name for a protocol or a pattern."""
+        return "file:" + str(self.path.absolute())
+
+    @property
     def format_name(self) -> str:
         """FFmpeg's names of the container format."""
         return self._container.format.name
@@ -78,6 +85,19 @@ class Source:
         """First tick of the video, or of the container when the video does not say."""
         start = self.stream.start_time
         return self.tick(0.0) if start is None else start
+
+    @property
+    def counted(self) -> bool:
+        """Whether pictures must be counted from the first one to know their times.
+
+        AVI has no presentation times, so with B-frames of H.264 or HEVC only the order tells.
+        """
+        context = self.stream.codec_context
+        return (
+            self.format_name == "avi"
+            and context.name in _REORDERED_CODECS
+            and bool(context.has_b_frames)
+        )
 
     @property
     def index_shift(self) -> int:
@@ -131,13 +151,13 @@ class Source:
     def _open(self) -> tuple[InputContainer, VideoStream]:
         start = time.monotonic()
         try:
-            if not stat.S_ISREG(self._path.stat().st_mode):
+            if not stat.S_ISREG(self.path.stat().st_mode):
                 raise MediaNotAllowedError(f"video {self.name!r} is not a regular file")
             container = av.open(
-                "file:" + str(self._path.absolute()),
+                self.url,
                 options={
                     "protocol_whitelist": "file",
-                    "format_whitelist": _FORMATS,
+                    "format_whitelist": FORMATS,
                     "max_pixels": str(self._max_pixels),
                     "probesize": "5000000",
                     "analyzeduration": "5000000",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol
+from types import TracebackType
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DecodedFrame", "FrameReader", "RGBImage", "SeekMode", "VideoInfo"]
+__all__ = ["DecodedFrame", "FrameReader", "OpenReader", "RGBImage", "SeekMode", "VideoInfo"]
 
 RGBImage = npt.NDArray[np.uint8]
 """uint8 RGB of shape (height, width, 3)."""
@@ -95,3 +96,17 @@ class FrameReader(Protocol):
     def close(self) -> None:
         """Free the file; using the reader afterwards is an error."""
         ...
+
+
+class OpenReader(FrameReader, Protocol):
+    """A reader that closes itself at the end of a ``with`` block."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...

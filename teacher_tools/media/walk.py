@@ -23,6 +23,7 @@ from teacher_tools.media.errors import MediaTimeoutError
 __all__ = ["Catch", "Deadline", "Walk", "packets"]
 
 _LOOKAHEAD = 24  # packets; more than any codec reorders
+_NEVER = 2**62  # a due time that no frame has
 _MAX_DEMUX_ERRORS = 16
 _SKIPPING_CODECS = frozenset({"h264", "hevc"})  # measured wrong by one frame on AV1
 
@@ -33,6 +34,11 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end; negative afterwards."""
+        return self._end - time.monotonic()
 
     def check(self) -> None:
         """Raise ``MediaTimeoutError`` when the time is over."""
@@ -123,6 +129,8 @@ class Walk:
         catches: what to look for, filled in place.
         skip: allow skipping of unwanted non-reference frames.
         from_start: the source starts at the beginning of the file.
+        count: presentation times are worthless; the n-th picture shown gets the time of the n-th
+            packet. Needs ``from_start``.
         on_done: called once for each catch that is final, as early as possible.
 
     Attributes:
@@ -140,6 +148,7 @@ class Walk:
         *,
         skip: bool,
         from_start: bool,
+        count: bool = False,
         on_done: Callable[[Catch], None],
     ) -> None:
         self._source = source
@@ -147,7 +156,8 @@ class Walk:
         self._waiting = list(catches)
         self._window: deque[Packet[VideoStream]] = deque()
         self._context = stream.codec_context
-        self._skip = skip and self._context.name in _SKIPPING_CODECS
+        self._skip = skip and not count and self._context.name in _SKIPPING_CODECS
+        self._clock: deque[int] | None = deque() if count else None
         self._trusted_from: int | None = None
         self.from_start = from_start
         self._on_done = on_done
@@ -178,6 +188,10 @@ class Walk:
         return all(catch.beyond >= 2 for catch in self._waiting)
 
     def _read(self, packet: Packet[VideoStream]) -> None:
+        if self._clock is not None:
+            packet.pts = None
+            if packet.dts is not None and packet.size:
+                self._clock.append(packet.dts)
         if self.first_dts is None:
             self.first_dts = packet.dts if packet.dts is not None else packet.pts
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -207,8 +221,13 @@ class Walk:
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
+            if self._clock is not None:
+                for catch in self._waiting:  # from here on the count may be wrong
+                    catch.due = _NEVER
             return  # a damaged packet; the catches know that their frame is missing
         for frame in frames:
+            if self._clock is not None:
+                frame.pts = self._clock.popleft() if self._clock else None
             pts = frame.pts
             if pts is None or not self._is_trusted(pts):
                 continue
