@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 import transfer_queue as tq
+from pydantic import PrivateAttr
 from verl.experimental.agent_loop.agent_loop import AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
@@ -34,6 +35,26 @@ from teacher_tools.media.errors import MediaError
 __all__ = ["RepairManager", "RepairWorker"]
 
 logger = logging.getLogger(__name__)
+
+
+class RowOutput(AgentLoopOutput):  # type: ignore[misc]
+    """One training row of a group.
+
+    verl takes the outputs of one call for turns of one trajectory and gives all of them the last
+    one's reward; rows of a group are put in one call (one round trip), each with its own.
+    """
+
+    _own: tuple[float | None, dict[str, Any]] = PrivateAttr()
+
+    def model_post_init(self, _context: Any) -> None:
+        """Keep what verl will overwrite."""
+        self._own = self.reward_score, self.extra_fields["reward_extra_info"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What goes into the queue."""
+        self.reward_score, self.extra_fields["reward_extra_info"] = self._own
+        fields: dict[str, Any] = super().as_dict()
+        return fields
 
 
 class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: ignore[misc]
@@ -127,30 +148,29 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             self._records.append(result.record.at(step, self._attempt))
             # Rows without gradient are not worth a forward pass; one stays: no group is empty.
             rows = tuple(row for row in result.rows if row.live) or result.rows[:1]
-        for session, row in enumerate(rows):
-            await self._put_row(row, prompt, session, validate)
+        # verl counts a validation answer per session, so there each is put on its own.
+        for session, part in enumerate([[row] for row in rows] if validate else [list(rows)]):
+            outputs = [await self._output(row, prompt["global_steps"]) for row in part]
+            await self._agent_loop_postprocess(outputs, validate, session_id=session, **prompt)
 
-    async def _put_row(
-        self, row: TrainRow, prompt: dict[str, Any], session: int, validate: bool
-    ) -> None:
+    async def _output(self, row: TrainRow, global_step: int) -> RowOutput:
         encoded = await self._renderer.encode(row.context)
         rollout = row.rollout
-        output = AgentLoopOutput(
+        return RowOutput(
             prompt_ids=list(encoded.prompt_ids),
             response_ids=list(rollout.token_ids),
             response_mask=[int(row.live)] * len(rollout.token_ids),
             multi_modal_data={"processed": encoded.tensors},
-            reward_score=row.terms.total,
             num_turns=2,
             metrics=AgentLoopMetrics(),
+            reward_score=row.terms.total,
             extra_fields={
                 "ffr_advantage": row.advantage,
                 "reward_extra_info": {"acc": row.terms.accuracy},
-                "min_global_steps": prompt["global_steps"],
-                "max_global_steps": prompt["global_steps"],
+                "min_global_steps": global_step,
+                "max_global_steps": global_step,
             },
         )
-        await self._agent_loop_postprocess(output, validate, session_id=session, **prompt)
 
     def _compute_multi_modal_inputs(
         self, output: AgentLoopOutput, input_ids: Any

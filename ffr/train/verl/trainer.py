@@ -33,6 +33,7 @@ from verl.workers.utils.padding import response_to_nested
 
 from ffr.train.verl import hf_rollout
 from ffr.train.verl.liveness import ActorWatch
+from ffr.train.verl.micro_batch import padded_rows
 from ffr.train.verl.replay import WatchedReplayBuffer
 from ffr.train.verl.rollouts import register_rollout
 from ffr.train.verl.step_log import StepLog
@@ -115,9 +116,11 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
             worker_group._dispatch_info["actor"] = worker_group._query_dispatch_info("actor")
         ranks = max(worker_group._dispatch_info["actor"]) + 1
         actor = self.config.actor_rollout_ref.actor
-        multiple = ranks * (1 if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu)
-        metrics["repair/padding_rows"] = -len(batch) % multiple
-        batch = _pad_rows(batch, -len(batch) % multiple)
+        per_rank = -(-len(batch) // ranks)
+        if not actor.use_dynamic_bsz:
+            per_rank = padded_rows(per_rank, actor.ppo_micro_batch_size_per_gpu)
+        metrics["repair/padding_rows"] = padding = ranks * per_rank - len(batch)
+        batch = _pad_rows(batch, padding)
         lengths = [tag["seq_len"] for tag in batch.tags]
         # The key breaks ties, so that the order, and with it rounding, repeats from run to run.
         order = sorted(range(len(batch)), key=lambda i: (-lengths[i], batch.keys[i]))

@@ -19,6 +19,7 @@ from verl.utils.device import get_device_name
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
 from ffr.errors import UserError
+from ffr.train.verl.micro_batch import use_even_micro_batches
 from ffr.train.verl.position_ids import rebuild_position_ids
 from ffr.train.verl.rollouts import register_rollout
 
@@ -53,6 +54,7 @@ class FfrTrainingWorker(TrainingWorker):  # type: ignore[misc]
     def train_batch(self, data: TensorDict) -> TensorDict:
         """One optimiser step."""
         rebuild_position_ids(data)
+        use_even_micro_batches(data, self.engine_config.micro_batch_size_per_gpu)
         return super().train_batch(data)
 
     def train_mini_batch(self, data: TensorDict) -> TensorDict:
@@ -63,6 +65,7 @@ class FfrTrainingWorker(TrainingWorker):  # type: ignore[misc]
     def infer_batch(self, data: TensorDict) -> TensorDict:
         """Forward only."""
         rebuild_position_ids(data)
+        use_even_micro_batches(data, self.engine_config.infer_micro_batch_size_per_gpu)
         return super().infer_batch(data)
 
 
