@@ -15,15 +15,21 @@ from teacher_tools.runner import ToolResult
 
 __all__ = ["save_report"]
 
+_SHEET = "contact_sheet.png"
+
 
 def save_report(result: ToolResult, evidence: Evidence, folder: Path) -> dict[str, Any]:
     """Write every frame as JPEG and all of them as a contact sheet; return what was written.
+
+    Pictures that an earlier call left in the folder are removed.
 
     Raises:
         UserError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for old in (*folder.glob("[0-9][0-9]_*s.jpg"), folder / _SHEET):
+            old.unlink(missing_ok=True)
         frames = []
         for i, frame in enumerate(evidence.frames):
             path = folder / f"{i:02d}_{frame.t_s:09.3f}s.jpg"
@@ -40,7 +46,7 @@ def save_report(result: ToolResult, evidence: Evidence, folder: Path) -> dict[st
             )
         sheet = None
         if evidence.frames:
-            sheet = folder / "contact_sheet.png"
+            sheet = folder / _SHEET
             Image.fromarray(contact_sheet(evidence)).save(sheet)
     except OSError as error:
         raise UserError(

@@ -51,6 +51,10 @@ def test_try_saves_what_the_tool_shows(plain_video: Any, code_of: Any, tmp_path:
     assert sheet.width > 640
     assert report["text"].startswith("3 frames from 1.00 s to 2.00 s")
     assert report["arguments"] == {"start_s": 1.0, "end_s": 2.0, "frames": 3}
+    assert len(report["key"]) == 64
+    again = json.loads(invoke(*words[:4], "end_s=2", "frames=2", "--out", out, "--json"))
+    assert again["key"] != report["key"]
+    assert len(list(out.iterdir())) == 3  # two pictures and the sheet; the old ones are gone
     assert "contact sheet" in invoke(*words)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from typer.testing import CliRunner
+
+# Before verl is imported: it chooses its device layer once.
+os.environ["VERL_PLATFORM"] = "cpu"
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 from verl.experimental.agent_loop.tool_agent_loop import AgentData, ToolAgentLoop
 from verl.experimental.agent_loop.tool_parser import FunctionCall
 from verl.tools import function_tool
