@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from teacher_tools.errors import ProviderError, ToolError
-from teacher_tools.evidence import as_evidence
+from teacher_tools.evidence import Evidence, as_evidence
 from teacher_tools.media.access import content_id
 from teacher_tools.media.errors import MediaError, MediaTimeoutError, UndecodableError
 from teacher_tools.media.reader import VideoReader
@@ -21,6 +24,7 @@ from teacher_tools.wire import Head, pack, pack_evidence
 
 __all__ = ["Executor"]
 
+_MAX_TEXT = 20_000  # characters of whatever a tool says or an exception quotes
 
 # What clients of services raise; looked up only where a tool has imported them.
 _PROVIDER_ERRORS = (
@@ -90,7 +94,7 @@ class Executor:
         try:
             return self._run(request)
         except ToolError as error:
-            return pack({"kind": "error", "text": str(error)})
+            return pack({"kind": "error", "text": str(error)[:_MAX_TEXT]})
         except MediaTimeoutError as error:
             return _failure("timeout", str(error))
         except MediaError as error:
@@ -103,12 +107,8 @@ class Executor:
         tool = self._tool(request)
         arguments = tool.parameters.parse(request["arguments"])
         budget = Budget(**request["budget"])
-        path = Path(request["video"])
-        self._tell("decode")
-        with VideoReader.open(path, timeout_s=budget.seconds) as reader:
-            self._tell("tool")
-            video = Video(_Watched(reader, self._tell), lambda: content_id(path), budget)
-            evidence = as_evidence(tool(video, **arguments), video.seen)
+        evidence = self._evidence(tool, arguments, Path(request["video"]), budget)
+        gc.collect()  # PyAV's containers are in cycles, and with them tens of MB of decoders
         if len(evidence.frames) > budget.frames:
             raise ToolError(
                 f"{len(evidence.frames)} frames would be returned; at most {budget.frames} are "
@@ -122,11 +122,23 @@ class Executor:
         head, pixels = pack_evidence(evidence)
         return pack({"kind": "evidence", "evidence": head}, pixels)
 
+    def _evidence(
+        self, tool: Tool, arguments: dict[str, Any], path: Path, budget: Budget
+    ) -> Evidence:
+        self._tell("decode")
+        with VideoReader.open(path, timeout_s=budget.seconds) as reader:
+            self._tell("tool")
+            video = Video(_Watched(reader, self._tell), lambda: content_id(path), budget)
+            evidence = as_evidence(tool(video, **arguments), video.seen)
+        return dataclasses.replace(evidence, text=evidence.text[:_MAX_TEXT])
+
     def _tool(self, request: Head) -> Tool:
         origin = Origin(**request["origin"])
         key = (origin.ref, request["tool"])
         if key not in self._tools:
             self._tools[key] = load_tool(origin, request["tool"])
+            gc.collect()
+            gc.freeze()  # what stays need not be looked at after every call
         tool = self._tools[key]
         if tool.hash != request["hash"]:
             raise RuntimeError(
@@ -146,4 +158,4 @@ def _is_providers(error: BaseException) -> bool:
 
 
 def _failure(boundary: str, detail: str) -> bytes:
-    return pack({"kind": "failure", "boundary": boundary, "detail": detail})
+    return pack({"kind": "failure", "boundary": boundary, "detail": detail[-_MAX_TEXT:]})
