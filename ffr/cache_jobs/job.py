@@ -38,7 +38,7 @@ from ffr.errors import UserError
 from ffr.patches.files import StoreError, write_atomic
 from ffr.patches.store import PatchStore
 from ffr.teacher.build import key_maker
-from teacher_tools.toolset import load_toolset
+from ffr.teacher.toolbox import configured_toolset
 
 __all__ = ["CacheJob"]
 
@@ -148,7 +148,7 @@ class CacheJob:
         self, found: Collection, inputs: JobInputs, display: Display, *, write: bool
     ) -> Worklist:
         display.title("looking up")
-        keys = key_maker(self.config.teacher, load_toolset(self.config.teacher.tools))
+        keys = key_maker(self.config.teacher, configured_toolset(self.config.teacher))
         return make_worklist(
             found.failures, keys, self.store, inputs.media_root,
             VideoIds(self.folder / "video_ids.jsonl", write=write),

@@ -19,7 +19,7 @@ from ffr.run.jsonl import append_line, read_lines
 
 __all__ = ["Journal", "read_journals"]
 
-_COUNTED = ("calls", "tokens_in", "tokens_out")
+_COUNTED = ("calls", "tokens_in", "tokens_out", "tool_calls")
 
 
 class Journal:

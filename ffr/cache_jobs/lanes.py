@@ -11,14 +11,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ffr.cache_jobs.items import ItemResult, VideoGroup
+from ffr.cache_jobs.items import ItemResult, VideoGroup, WorkItem
 from ffr.cache_jobs.worker import GroupWorker, Told, WorkerSetup
 from ffr.errors import FfrError
 
 __all__ = ["InProcessLane", "Lane", "LaneDiedError", "dispatch"]
 
 _DEATHS = 2
-"""Writers that may die over a group before its items are given up."""
+"""Writers that may die over an item before it is given up."""
 
 
 class LaneDiedError(FfrError):
@@ -87,7 +87,7 @@ async def dispatch(
         UserError: the job must end. All lanes were told to stop and have finished their items.
     """
     queue = deque(groups)
-    deaths: Counter[tuple[str, str]] = Counter()
+    deaths: Counter[str] = Counter()
 
     async def one(lane: Lane, group: VideoGroup) -> None:
         left = {item.key: item for item in group.items}
@@ -99,22 +99,13 @@ async def dispatch(
         try:
             await lane.run(group, hear)
         except LaneDiedError as error:
-            if not left or stopping():
-                return
-            again = group.model_copy(update={"items": tuple(left.values())})
-            name = (group.video, again.items[0].key)
-            deaths[name] += 1
-            if deaths[name] <= _DEATHS:
-                queue.appendleft(again)
-                return
-            for item in again.items:
-                question = item.failure.question
-                told(
-                    ItemResult(
-                        key=item.key, question_id=question.id, video=group.video,
-                        outcome="worker_died", detail=str(error),
-                    )
-                )  # fmt: skip
+            for item in reversed(left.values()):
+                deaths[item.key] += 1
+                if deaths[item.key] <= _DEATHS:
+                    # One by one, so that an item that kills its writer takes no other with it.
+                    queue.appendleft(group.model_copy(update={"items": (item,)}))
+                else:
+                    told(_lost(item, str(error)))
 
     async def drive(lane: Lane) -> None:
         running: dict[asyncio.Task[None], int] = {}
@@ -142,3 +133,11 @@ async def dispatch(
         for result in settled:
             if result is not None:
                 raise result
+
+
+def _lost(item: WorkItem, detail: str) -> ItemResult:
+    question = item.failure.question
+    return ItemResult(
+        key=item.key, question_id=question.id, video=question.video, outcome="worker_died",
+        detail=detail,
+    )  # fmt: skip
