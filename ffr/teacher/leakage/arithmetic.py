@@ -36,6 +36,10 @@ _LESS = re.compile(
     r"|take away|subtract\w{0,3}|of (?:them|which|these)|not)\b|[-−]",
     re.IGNORECASE,
 )
+_OF_EACH = re.compile(
+    r"\b(?:times|rows?|columns?|groups?|sets?|pairs?|lots|by|each|every|per|multipl\w{1,6})\b|[x×*]",
+    re.IGNORECASE,
+)
 _LENGTH = re.compile(
     rf"({NUMBER}) ?(cm|centimet\w{{2,3}}|mm|millimet\w{{2,3}}|km|kilomet\w{{2,3}})\b", re.IGNORECASE
 )
@@ -114,14 +118,14 @@ def _works_out(clause: str, gold: Gold, value: float) -> bool:
         if _number(number) * _TIMES_FACTOR[word.lower()] == value:
             return True
     found = [_number(n) for n in numbers(clause)[:12]]
+    if _OF_EACH.search(clause) and any(a * b == value for a, b in pairwise(found) if a > 1 < b):
+        return True
     return _combines(found, value, takes_away=_LESS.search(clause) is not None, gold=gold)
 
 
 def _combines(found: Sequence[float], value: float, *, takes_away: bool, gold: Gold) -> bool:
     """Whether neighbours among the numbers of one clause make the value."""
     for first, second in pairwise(found):
-        if first > 1 and second > 1 and first * second == value:
-            return True
         if takes_away and abs(first - second) == value:
             return True
         if gold.percent and second > 0 and abs(100 * first / second - value) < 0.5:

@@ -7,7 +7,7 @@ import unicodedata
 
 __all__ = ["glued", "hides_backwards", "plain_letters", "revealed"]
 
-_SPELLED = re.compile(r"(?<!\w)\w([\-._*·/ ])\w(?:\1\w)+(?!\w)")
+_SPELLED = re.compile(r"(?<!\w)[^\W\d_]([\-._*·/ ])[^\W\d_](?:\1[^\W\d_])+(?!\w)")
 _MIXED = re.compile(r"(?<!\w)(?=\w{0,30}[^\W\d_])(?=\w{0,30}\d)\w{2,30}(?!\w)|\w{1,30}[@$]\w{1,30}")
 _LEET = str.maketrans("0134578@$", "oleastbas")
 _LEET_I = str.maketrans("0134578@$", "oieastbas")

@@ -17,7 +17,7 @@ Decisions (ours):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ffr.data.question import Question
@@ -33,6 +33,7 @@ from ffr.teacher.leakage.options import (
     names_gold_letter,
     ruled_out,
     says_the_other,
+    tells_order,
 )
 from ffr.teacher.leakage.phrases import gives_answer, hints_spelling, names_part
 from ffr.teacher.leakage.synonyms import other_words, said_otherwise
@@ -119,11 +120,12 @@ def check_patch(question: Question, patch: EvidencePatch, student_response: str)
     for field in fields:
         rules.update(_field_rules(field, gold, question, names_letters))
         out |= ruled_out(field.scrubbed, gold)
-    if _leaves_too_few(len(out), len(gold.others) + 1) or leaves_out(
-        [(field.scrubbed, field.tokens) for field in fields], gold
-    ):
+    texts = [(field.scrubbed, field.tokens) for field in fields]
+    if _leaves_too_few(len(out), len(gold.others) + 1) or leaves_out(texts, gold):
         rules.add("elimination")
     rules.update(_partial(fields, gold, student_response))
+    if tells_order(texts, gold):
+        rules.add("partial_text")
     if asks_time and _times_give_away(patch, gold):
         rules.add("gold_time")
     return LeakVerdict(passed=not rules, rules=tuple(sorted(rules)))
@@ -210,15 +212,28 @@ def _says_in_disguise(field: _Field, answer: str, gold: Gold) -> bool:
 
 
 def _names_all_alike(text: str, gold: Gold) -> bool:
-    """Every sentence that says the gold text names all other options too, without negation."""
-    if not gold.others:
+    """Every sentence that says the gold text names all other options too, without negation.
+
+    Of an option, half of its words are enough; options such as "nobody" need not be named.
+    """
+    if not gold.named:
         return False
     saying = [s for s in sentences(text) if contains(content(words(s)), gold.phrase)]
     return bool(saying) and all(
-        not NEGATION.search(s)
-        and all(contains(content(words(s)), other) for other in gold.others.values())
-        for s in saying
+        not NEGATION.search(s) and _names_all(content(words(s)), gold) for s in saying
     )
+
+
+def _names_all(used: Collection[str], gold: Gold) -> bool:
+    """Whether at least half of what every other option has of its own is among the words used.
+
+    An option that has only words of the right one, in another order, must stand there whole.
+    """
+    for other in gold.named.values():
+        own = [t for t in other if t not in gold.phrase and t not in gold.asked]
+        if 2 * sum(t in used for t in own) < len(own) or not (own or contains(list(used), other)):
+            return False
+    return bool(gold.named)
 
 
 def _says_times(text: str, gold: Gold) -> bool:
@@ -267,11 +282,14 @@ def _partial(fields: Sequence[_Field], gold: Gold, student_response: str) -> Ite
         return
     tokens = [field.tokens for field in fields]
     used = {token for field in tokens for token in field}
-    if _singles_out(used, weights, gold):
+    negated = any(NEGATION.search(field.text) for field in fields)
+    if _singles_out(used, weights, gold, negated=negated):
         yield "partial_text"
         return
     otherwise = said_otherwise(tokens, gold.otherwise)
-    if otherwise and _singles_out(used | otherwise, weights, gold, tokens):
+    if otherwise and _singles_out(
+        used | otherwise, weights, gold, negated=negated, fields=tokens
+    ):
         yield "paraphrase"
 
 
@@ -279,11 +297,13 @@ def _singles_out(
     used: set[str],
     weights: Mapping[str, float],
     gold: Gold,
+    *,
+    negated: bool,
     fields: Sequence[Sequence[str]] = (),
 ) -> bool:
     """Whether enough of the answer is among the stems used, and more than of any other option.
 
-    With ``fields``, other wordings count for the other options too.
+    Nothing is singled out where all options are named alike, unless some of it is ``negated``. With ``fields``, other wordings count for the other options too.
     """
     score = sum(w for t, w in weights.items() if t in used) / sum(weights.values())
     if gold.others:
@@ -291,6 +311,8 @@ def _singles_out(
     else:
         limit = _PARTIAL_SHORT if len(weights) <= 2 else _PARTIAL_LONG
     if score < limit:
+        return False
+    if _names_all(used, gold) and not negated:
         return False
     for other in gold.others.values():
         said = used | said_otherwise(fields, other_words(other)) if fields else used

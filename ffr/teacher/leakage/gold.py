@@ -14,8 +14,20 @@ from ffr.teacher.leakage.yes_no import Claim, claim_of
 
 __all__ = ["Gold", "gold_of"]
 
+_LIGHT = frozenset(
+    stem(w)
+    for w in "stand go get come take put move make start begin end use show keep let up down out off "
+    "over back near then still also another other side around away something someone".split()
+)
+_LIGHT_WEIGHT = 0.3
+"""Words that say little about an answer count for less than its nouns."""
+_NO_THING = re.compile(
+    r"^(?:nobody|no one|none|nothing|neither|cannot|can't|not |unknown|unclear|all of|both|it is not)",
+    re.IGNORECASE,
+)
 _YES_NO = {"yes": "yes", "true": "yes", "tru": "yes", "no": "no", "fals": "no"}
 _ASKS_SHARE = re.compile(r"\bper ?cent|\bshare\b|\bfraction\b|\bproportion\b|%", re.IGNORECASE)
+_STEP = re.compile(r"[,;]|->|→|\bthen\b|\band\b|\bbefore\b", re.IGNORECASE)
 _EITHER = re.compile(r"\b(\w{1,40}) or (?:(?:an?|the|is|it|in|on) ){0,2}(\w{1,40})")
 _ASKS_TIME = re.compile(
     r"\b(?:when|what time|which (?:second|minute)|how (?:long|many (?:seconds|minutes))"
@@ -47,6 +59,8 @@ class Gold:
         times_s: the times, when the question asks for a time; ``asks_length`` for a duration.
         yes_no: ``yes`` or ``no`` for such an answer (true and false too), else ``""``.
         claim: what a yes-or-no question asks.
+        named: the others that name a thing: not "nobody", "none of the above" and the like.
+        steps: where options are the same steps in different orders, each step's stems to its place.
         otherwise: other wordings of ``phrase`` that neither question nor other options use.
     """
 
@@ -65,6 +79,8 @@ class Gold:
     percent: bool
     yes_no: str
     claim: Claim | None
+    named: dict[str, tuple[str, ...]]
+    steps: dict[str, int]
     otherwise: dict[Phrase, frozenset[str]]
 
 
@@ -80,6 +96,11 @@ def gold_of(question: Question) -> Gold:
     others = {k: v for k, v in options.items() if k != letter}
     phrase = tuple(content(words(text)))
     asked = words(asked_text)
+    bare = [
+        letter
+        for letter, option in zip(letters, question.options, strict=True)
+        if _NO_THING.search(option.strip())
+    ]
     if not options and (wrong := _other_alternative(phrase, asked_text)):
         others = {"": wrong}
     weights = _weights(phrase, others, frozenset(asked))
@@ -110,6 +131,8 @@ def gold_of(question: Question) -> Gold:
         percent=_ASKS_SHARE.search(f"{text} {asked_text}") is not None,
         yes_no=yes_no,
         claim=claim_of(question.question) if yes_no else None,
+        named={k: v for k, v in others.items() if k not in bare},
+        steps=_steps(text, phrase, others),
         otherwise=_otherwise(phrase, others, asked),
     )
 
@@ -129,6 +152,13 @@ def _other_alternative(phrase: Phrase, asked_text: str) -> Phrase | None:
         if phrase == (stem(two),):
             return (stem(one),)
     return None
+
+
+def _steps(text: str, phrase: Phrase, others: dict[str, Phrase]) -> dict[str, int]:
+    if not any(sorted(other) == sorted(phrase) for other in others.values()):
+        return {}
+    parts = [content(words(part)) for part in _STEP.split(text) if part.strip()]
+    return {t: at for at, part in enumerate(parts) for t in part if phrase.count(t) == 1}
 
 
 def _otherwise(
@@ -152,6 +182,8 @@ def _weights(
         if weight > 0:
             weights[token] = weight
     telling = {t: w for t, w in weights.items() if t not in GENERIC}
+    if any(t not in _LIGHT for t in telling):
+        telling = {t: _LIGHT_WEIGHT * w if t in _LIGHT else w for t, w in telling.items()}
     return telling or weights
 
 

@@ -33,6 +33,7 @@ _BARE_TIMES = re.compile(
     r"| (?:the|a|an|on|in|of|for|when|where|while|as|and(?! \d))\b)",
     re.IGNORECASE,
 )
+_HALF_DAY = re.compile(rf"{_NUM} ?(?:[ap]\.m\.|[ap]m\b|o'clock)", re.IGNORECASE)
 _COUNT_CUE = re.compile(
     r"\b(?:counts?|counted|number|total|sum|times|many|goes|went|changes?|increases?|rises?|drops?"
     r"|becomes?|scores?|answer|equals?|result|value)\b",
@@ -54,7 +55,8 @@ _POINTER = re.compile(
 )
 _EVIDENCE = re.compile(
     rf"{_NUM} (?:(?:key|marked|labell?ed|cited|attached|short|brief|other|different|adjacent"
-    rf"|consecutive|neighbou?ring) )?({_INDEXED}|scene|view|moment|region|area|window)s?\b",
+    rf"|consecutive|neighbou?ring) )?({_INDEXED}|scene|view|moment|region|area|window|corner|edge|side"
+    r"|half|halve|angle|camera|place|spot|hand|arm|leg|eye|shoulder|option|alternative)s?\b",
     re.IGNORECASE,
 )
 
@@ -69,7 +71,7 @@ def scrub(text: str, asked: Collection[str], *, keep_times: bool, keep_percent: 
         keep_percent: the gold answer is a percentage.
     """
     if not keep_times:
-        text = _TIMES.sub(" ", text)
+        text = _HALF_DAY.sub(" ", _TIMES.sub(" ", text))
         clauses = re.split(r"(?<=[.!?;]) ", text)
         text = " ".join(c if _COUNT_CUE.search(c) else _BARE_TIMES.sub(" ", c) for c in clauses)
     text = _PLACES.sub(" ", text)

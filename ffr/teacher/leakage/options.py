@@ -9,7 +9,14 @@ from ffr.teacher.leakage.gold import Gold
 from ffr.teacher.leakage.number_words import digits
 from ffr.teacher.leakage.text import contains, content, sentences, words
 
-__all__ = ["NEGATION", "leaves_out", "names_gold_letter", "ruled_out", "says_the_other"]
+__all__ = [
+    "NEGATION",
+    "leaves_out",
+    "names_gold_letter",
+    "ruled_out",
+    "says_the_other",
+    "tells_order",
+]
 
 _ORDINAL_WORDS = "first second third fourth fifth sixth seventh eighth ninth tenth"
 _ORDINALS = tuple(_ORDINAL_WORDS.split())
@@ -39,6 +46,9 @@ _BETWEEN = re.compile(rf"\bbetween (?:{_NOUN} )?([A-Z]) and ([A-Z]){_END}")
 _NEXT_TO = re.compile(rf"\b(after|following|before|preceding) (?:{_NOUN} )?([A-Z]){_END}")
 _PAIR = re.compile(r"\bthe (former|latter|first|second)\b",
                    re.IGNORECASE)  # fmt: skip
+_SEQUENCE = re.compile(
+    r"\b(?:before|first|then|next|last|finally|earlier|later|afterwards|followed by)\b", re.IGNORECASE
+)
 _LISTED = re.compile(rf"\b(?:{_NOUN}|listed|list)\b", re.IGNORECASE)
 
 
@@ -178,6 +188,23 @@ def leaves_out(fields: Sequence[tuple[str, Sequence[str]]], gold: Gold) -> bool:
         any(contains(tokens, phrase) or _alludes(tokens, key, gold) for _, tokens in fields)
         for key, phrase in gold.others.items()
     )
+
+
+def tells_order(fields: Sequence[tuple[str, Sequence[str]]], gold: Gold) -> bool:
+    """Where options are the same steps in different orders: whether the right order is told.
+
+    By their first mention, all steps must come in the right order, or two of them where the text
+    speaks of an order.
+
+    Args:
+        fields: scrubbed text and its content stems, one for each text of the patch.
+        gold: with ``steps``.
+    """
+    steps = gold.steps
+    told = list(dict.fromkeys(steps[t] for _, tokens in fields for t in tokens if t in steps))
+    if len(told) < 2 or told != sorted(told):
+        return False
+    return len(told) == len(set(steps.values())) or any(_SEQUENCE.search(t) for t, _ in fields)
 
 
 def says_the_other(text: str, gold: Gold) -> bool:
