@@ -1,0 +1,1 @@
+"""``ffr elect serve``: chat completions in, elected chat completions out."""
