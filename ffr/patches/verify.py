@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ffr.patches.files import StoreError, create_atomic, move_to_quarantine, write_atomic
-from ffr.patches.media import CorruptMediaError, MissingMediaError
+from ffr.patches.media import CorruptMediaError, MediaStore, MissingMediaError
 from ffr.patches.record import CorruptRecordError, StoredDiagnosis, dump_record, load_record
 from ffr.patches.shard_format import image_names, scan_samples
 from ffr.patches.shard_index import Entry, pack_index
@@ -183,12 +183,13 @@ class _Verification:
 
     def _salvage(self, path: Path, index: Path) -> None:
         """Write the sound samples of a damaged shard as loose files, then set it aside."""
+        media = MediaStore(self.store.media.root)  # one that does not look into shards
         with path.open("rb") as file, contextlib.suppress(BadTarError):
             for sample in scan_samples(file):
                 if sample.record is None:
                     continue
                 for data in sample.images.values():
-                    self.store.media.put(data)
+                    media.put(data)
                 loose = self.store.path(sample.key, failed=sample.record.patch is None)
                 create_atomic(loose, dump_record(sample.key, sample.record))
         for damaged in (index, path):
