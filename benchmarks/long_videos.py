@@ -78,8 +78,8 @@ def _scene(height: int, width: int) -> npt.NDArray[np.uint8]:
         coarse = rng.standard_normal((shape[0] // step + 1, shape[1] // step + 1))
         fine = np.kron(coarse.astype(np.float32), np.ones((step, step), np.float32))
         scene += fine[: shape[0], : shape[1]] * step**0.4
-    scene = (scene - scene.min()) / (scene.max() - scene.min())
-    return (scene * 255).astype(np.uint8)
+    low, high = float(scene.min()), float(scene.max())
+    return np.asarray((scene - low) * (255 / (high - low)), dtype=np.uint8)
 
 
 def _picture(
@@ -115,7 +115,7 @@ def _repeat(segment: Path, path: Path, times: int) -> None:
                 for data, pts, dts, duration, is_keyframe in packets:
                     packet = av.Packet(data)
                     packet.pts, packet.dts, packet.duration = pts + shift, dts + shift, duration
-                    packet.time_base = original.time_base
+                    packet.time_base = Fraction(1, FPS * TICKS)
                     packet.is_keyframe = is_keyframe
                     packet.stream = stream
                     target.mux(packet)

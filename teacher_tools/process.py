@@ -153,12 +153,12 @@ class WorkerProcess:
         phase = "start"
         try:
             if message:
-                self._connection.send_bytes(mark + message)
+                self._connection.send_bytes(mark)
+                self._connection.send_bytes(message)
             while True:
-                received = self._connection.recv_bytes(_MAX_HEAD_BYTES + max_blob)
-                if received[:MARK_BYTES] != mark:
+                if self._connection.recv_bytes(MARK_BYTES) != mark:
                     raise ValueError("an answer to another call")
-                head, blob = unpack(received, MARK_BYTES)
+                head, blob = unpack(self._connection.recv_bytes(_MAX_HEAD_BYTES + max_blob))
                 if head.get("kind") != "phase":
                     if not watch.stop():
                         raise EOFError

@@ -20,7 +20,7 @@ __all__ = ["MARK_BYTES", "Head", "pack", "pack_evidence", "unpack", "unpack_evid
 
 Head = dict[str, Any]
 MARK_BYTES = 16
-"""Every message begins with the random mark of the call it belongs to, zeros before the first."""
+"""Before every message goes the random mark of its call, zeros before the first."""
 
 _LENGTH = struct.Struct(">I")
 _MAX_HEAD_BYTES = 4 * 2**20
@@ -33,23 +33,22 @@ def pack(head: Head, blobs: Sequence[bytes | memoryview] = ()) -> bytes:
     return b"".join((_LENGTH.pack(len(encoded)), encoded, *blobs))
 
 
-def unpack(message: bytes, start: int = 0) -> tuple[Head, memoryview]:
-    """Head and bytes of a message that begins ``start`` bytes into ``message``.
+def unpack(message: bytes) -> tuple[Head, memoryview]:
+    """Head and bytes of a message.
 
     Raises:
         ValueError: it is not one.
     """
-    if len(message) < start + _LENGTH.size:
+    if len(message) < _LENGTH.size:
         raise ValueError(f"message of {len(message)} bytes is too short")
-    (length,) = _LENGTH.unpack_from(message, start)
+    (length,) = _LENGTH.unpack_from(message)
     if length > _MAX_HEAD_BYTES:
         raise ValueError(f"a head of {length} bytes is too long; at most {_MAX_HEAD_BYTES}")
-    begin = start + _LENGTH.size
-    end = begin + length
+    end = _LENGTH.size + length
     if end > len(message):
         raise ValueError(f"message of {len(message)} bytes ends inside its head of {length}")
     try:
-        head = json.loads(message[begin:end], parse_constant=_refuse)
+        head = json.loads(message[_LENGTH.size : end], parse_constant=_refuse)
     except RecursionError:
         raise ValueError("the head of the message is nested too deeply") from None
     if not isinstance(head, dict):

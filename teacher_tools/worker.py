@@ -36,20 +36,20 @@ def main(arguments: Sequence[str]) -> None:
     connection = Connection(int(arguments[0]))
     mark = bytes(MARK_BYTES)
 
-    def tell(phase: str) -> None:
-        connection.send_bytes(mark + pack({"kind": "phase", "is": phase}))
+    def send(message: bytes) -> None:
+        connection.send_bytes(mark)
+        connection.send_bytes(message)
 
-    executor = Executor(tell)
-    connection.send_bytes(mark + pack({"kind": "ready"}))
+    executor = Executor(lambda phase: send(pack({"kind": "phase", "is": phase})))
+    send(pack({"kind": "ready"}))
     while True:
         try:
-            message = connection.recv_bytes(_MAX_REQUEST_BYTES)
+            mark = connection.recv_bytes(MARK_BYTES)
+            request, _ = unpack(connection.recv_bytes(_MAX_REQUEST_BYTES))
         except EOFError:
             return
-        mark = message[:MARK_BYTES]
-        request, _ = unpack(message, MARK_BYTES)
         _limit_cpu(request["budget"]["seconds"])
-        connection.send_bytes(mark + executor.run(request))
+        send(executor.run(request))
 
 
 def _limit(what: int, value: int) -> None:
