@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -20,6 +21,10 @@ def _variable_name(name: str) -> str:
             "put the key into that variable, never into a configuration"
         )
     return name
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())  # the workers may be elsewhere
 
 
 class LeakConfig(Config):
@@ -67,9 +72,16 @@ class TeacherConfig(Config):
     see_gt: bool = True
     """Tell the teacher the gold answer (paper's best setting)."""
     tools: tuple[str, ...] = ("clip", "zoom", "timestamp")
+    """Built in, from installed packages, or from ``tool_files``; ``ffr tools list`` shows them."""
+    tool_files: tuple[Annotated[str, AfterValidator(_absolute)], ...] = ()
+    """Python files that define more tools; relative paths are those of the folder one is in."""
     max_tool_rounds: Annotated[int, Field(ge=0, le=32)] = 3
     max_images: Annotated[int, Field(ge=1, le=64)] = 24
     """Most images tools may return to the teacher for one diagnosis."""
+    max_tool_pixels: Annotated[int, Field(ge=4096)] = 24 * 2**20
+    """Most pixels of these images together."""
+    max_tool_seconds: Positive = 120.0
+    """Wall time of all tool calls for one diagnosis, seconds."""
     first_view_frames: Annotated[int, Field(ge=1, le=64)] = 16
     first_view_max_pixels: Annotated[int, Field(ge=64)] = 128 * 28 * 28
     patch_max_frames: Annotated[int, Field(ge=0, le=16)] = 4

@@ -16,8 +16,8 @@ from ffr.config.schema import RunConfig
 from ffr.patches.keys import canonical_hash
 from ffr.run.folder import RunFolder
 from ffr.run.jsonl import RunFolderError
+from ffr.teacher.toolbox import configured_toolset
 from student.prompt import prompt_wording
-from teacher_tools.toolset import load_toolset
 
 __all__ = ["build_manifest", "file_hash", "git_commit", "package_versions", "write_manifest"]
 
@@ -61,7 +61,7 @@ def build_manifest(
     frames, prompt = config.student.frames, config.student.prompt
     tools: dict[str, str] = {}
     if config.teacher.kind != "none":
-        tools = {tool.name: tool.hash for tool in load_toolset(config.teacher.tools)}
+        tools = {tool.name: tool.hash for tool in configured_toolset(config.teacher)}
     return {
         "schema_version": 1,
         "name": config.name,

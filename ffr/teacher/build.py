@@ -25,7 +25,8 @@ from ffr.teacher.prompts import prompt_hash
 from ffr.teacher.spending import Spending
 from ffr.teacher.stored import ClosableTeacher, StoredTeacher
 from ffr.teacher.text_tools import TextTools, text_tools_hash
-from teacher_tools.toolset import Toolset, builtin_toolset, load_toolset
+from ffr.teacher.toolbox import configured_toolset
+from teacher_tools.toolset import Toolset, builtin_toolset
 
 __all__ = ["build_chat_model", "build_teacher", "key_maker"]
 
@@ -52,7 +53,7 @@ def build_teacher(
         base_url: wins over ``config.base_url``; needed for ``kind: demo``, whose server the
             caller starts.
         share: this process's part (0 to 1] of concurrency and budget, when several ask at once.
-        toolset: tools the teacher has; default: those named in ``config.tools``.
+        toolset: tools the teacher has; default: those the configuration names.
 
     Raises:
         UserError: no key, a bad address, an unknown tool, a model that does not load, or a store
@@ -62,7 +63,7 @@ def build_teacher(
         raise ValueError(f"share={share} is not allowed; give a part of the whole in (0, 1]")
     if config.kind == "none":
         return TeacherOff()
-    tools = toolset if toolset is not None else load_toolset(config.tools)
+    tools = toolset if toolset is not None else configured_toolset(config)
     cache = local_image_cache(store.local_cache, store.local_cache_gb)
     patches = PatchStore(store_dir, cache=cache)
     root = Path(media_root)

@@ -28,6 +28,7 @@ from ffr.teacher.prompts import retry_text, system_prompt, task_text
 from ffr.teacher.size import fit_pixels_budget, patch_size, seconds_covered
 from teacher_tools.media import MediaError, resolve_media
 from teacher_tools.runner import ToolRunner
+from teacher_tools.totals import Totals
 
 __all__ = ["BudgetSpentError", "OpenAITeacher"]
 
@@ -210,7 +211,11 @@ class OpenAITeacher:
         self, talk: Conversation, path: Path, cost: _Cost, ends_at: float
     ) -> ChatReply:
         """Let the model call tools until it answers or its rounds or images are spent."""
-        images_left = self._config.max_images
+        totals = Totals(
+            frames=self._config.max_images,
+            pixels=self._config.max_tool_pixels,
+            seconds=self._config.max_tool_seconds,
+        )
         for rounds_left in range(self._config.max_tool_rounds if self._schemas else 0, 0, -1):
             reply = await self._ask(talk, cost, ends_at, may_call_tools=True)
             if not reply.tool_requests:
@@ -222,29 +227,27 @@ class OpenAITeacher:
                     refusal = f"at most {_MAX_CALLS_A_ROUND} calls are allowed in one round"
                     results.append((request.id, False, refusal, []))
                     continue
-                ok, text, pictures = await self._run_tool(request, path, images_left, cost)
-                images_left -= len(pictures)
+                ok, text, pictures = await self._run_tool(request, path, totals, cost)
                 results.append((request.id, ok, text, pictures))
-            spent = rounds_left == 1 or images_left <= 0
+            spent = rounds_left == 1 or totals.frames_left <= 0
             talk.add_results(results, final=spent)
             if spent:
                 break
         return await self._ask(talk, cost, ends_at, may_call_tools=False)
 
     async def _run_tool(
-        self, request: ToolRequest, path: Path, images_left: int, cost: _Cost
+        self, request: ToolRequest, path: Path, totals: Totals, cost: _Cost
     ) -> tuple[bool, str, list[Picture]]:
         name = request.name if request.name in self._runner.toolset else "unknown"
         cost.calls[name] += 1
-        result = await self._runner.call(
-            request.name, request.arguments, path, max_frames=images_left
-        )
+        result = await self._runner.call(request.name, request.arguments, path, totals=totals)
         if result.evidence is None:
             cost.failures[name] += 1
             cost.counters[f"tool_{result.boundary or 'refused'}"] += 1
             return False, result.message, []
         pictures = await encode_frames(result.evidence.frames)
         cost.counters["tool_images"] += len(pictures)
+        cost.counters["tool_pixels"] += result.evidence.pixels
         return True, result.message, pictures
 
     async def _ask(
