@@ -14,6 +14,7 @@ __all__ = [
     "MediaNotAllowedError",
     "MediaNotFoundError",
     "MediaTimeoutError",
+    "MediaWriteError",
     "UndecodableError",
 ]
 
@@ -44,3 +45,7 @@ class BackendMissingError(MediaError):
 
 class FfmpegMissingError(BackendMissingError):
     """The ffmpeg program is not installed; the ffmpeg reader, remuxing and clip export need it."""
+
+
+class MediaWriteError(MediaError):
+    """A file could not be written: not allowed there, or ffmpeg failed."""

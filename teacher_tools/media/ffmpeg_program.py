@@ -21,9 +21,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from teacher_tools.media.errors import FfmpegMissingError, MediaTimeoutError, UndecodableError
+from teacher_tools.media.errors import FfmpegMissingError, MediaTimeoutError, MediaWriteError
 
-__all__ = ["Output", "find_ffmpeg", "input_options", "run_ffmpeg"]
+__all__ = ["Output", "checked_output", "find_ffmpeg", "input_options", "run_ffmpeg"]
 
 _VARIABLE = "FFR_FFMPEG"
 _MEMORY_BYTES = 4 * 2**30
@@ -155,10 +155,10 @@ def checked_output(output: Output, what: str) -> Output:
     """Return ``output`` when ffmpeg ended well.
 
     Raises:
-        UndecodableError: it did not; ``what`` says what it should have done.
+        MediaWriteError: it did not; ``what`` says what it should have done.
     """
     if output.code != 0:
-        raise UndecodableError(f"{what} failed, ffmpeg said: {output.log or 'nothing'}")
+        raise MediaWriteError(f"{what} failed, ffmpeg said: {output.log or 'nothing'}")
     return output
 
 

@@ -30,7 +30,6 @@ from teacher_tools.media.walk import Deadline
 
 __all__ = ["FfmpegReader"]
 
-_NO_SEEKING = frozenset({"mpegts", "mpeg"})  # seeks land anywhere: read from the beginning
 _EARLY_S = 1.0  # more than any codec reorders: a seek in decoding time stays before the target
 _FALL_BACK = 64  # frames before a missing one that may stand in for it
 
@@ -118,7 +117,7 @@ class FfmpegReader:
     def _groups(self, wanted: list[int]) -> list[list[int]]:
         """Frames that are decoded from one keyframe; all of them where seeking is no use."""
         assert self._index is not None
-        if self._source.format_name in _NO_SEEKING:
+        if not self._source.seekable:
             return [wanted] if wanted else []
         groups: dict[int | None, list[int]] = {}
         for pts in wanted:
@@ -132,7 +131,7 @@ class FfmpegReader:
         assert self._index is not None
         key = self._index.key_before(wanted[0])
         start = None
-        if key is not None and self._source.format_name not in _NO_SEEKING:
+        if key is not None and self._source.seekable:
             start = max(self._seconds(key), self._seconds(wanted[0]) - _EARLY_S)
         images = self._decode(wanted, start, size, deadline)
         frames = {

@@ -68,6 +68,11 @@ class VideoReader:
         self._source.close()
 
     @property
+    def source(self) -> Source:
+        """The open file, for code that reads packets; decoding moves it."""
+        return self._source
+
+    @property
     def duration_s(self) -> float:
         """Seconds from container start to the end of the last frame, as the file says."""
         return self._source.duration_s

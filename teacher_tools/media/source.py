@@ -37,6 +37,7 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 _EPSILON = Fraction(1, 1_000_000)  # a pts printed as a float and asked for again is the same frame
 _LATEST_S = 10_000_000.0  # keeps ticks inside 64 bits whatever is asked
 _WIDEST_ASPECT = 16
+_UNINDEXED = frozenset({"mpegts", "mpeg", "avi"})
 _REORDERED_CODECS = frozenset({"h264", "hevc"})
 
 
@@ -49,6 +50,7 @@ class Source:
         stream: the video stream in use; replaced by ``reopen``.
         time_base: seconds per tick.
         size: displayed (width, height) in pixels, before rotation.
+        start: the container's start on its own clock, in seconds.
         duration_s: seconds from container start to the end of the video.
         fps: average frames per second.
         at_start: nothing was read or sought since the file was opened.
@@ -62,7 +64,7 @@ class Source:
         self._container, self.stream = self._open()
         self.at_start = True
         self.time_base = self.stream.time_base or _EPSILON
-        self._start = Fraction(self._container.start_time or 0, 1_000_000)
+        self.start = Fraction(self._container.start_time or 0, 1_000_000)
         try:
             self.size = self._checked_size()
             self.duration_s, self.fps = self._measure()
@@ -85,6 +87,11 @@ class Source:
         """First tick of the video, or of the container when the video does not say."""
         start = self.stream.start_time
         return self.tick(0.0) if start is None else start
+
+    @property
+    def seekable(self) -> bool:
+        """Whether other programs can be sent to a time in it; PyAV's reader backs off itself."""
+        return self.format_name not in _UNINDEXED
 
     @property
     def counted(self) -> bool:
@@ -141,12 +148,12 @@ class Source:
 
     def tick(self, t_s: float) -> int:
         """Last tick at or before ``t_s`` seconds from container start."""
-        seconds = Fraction(min(t_s, _LATEST_S)) + self._start + _EPSILON
+        seconds = Fraction(min(t_s, _LATEST_S)) + self.start + _EPSILON
         return math.floor(seconds / self.time_base)
 
     def seconds(self, pts: int) -> float:
         """Seconds from container start of a presentation time."""
-        return max(0.0, float(pts * self.time_base - self._start))
+        return max(0.0, float(pts * self.time_base - self.start))
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
         start = time.monotonic()
@@ -232,7 +239,7 @@ class Source:
         elif self._container.duration and self._container.duration > 0:
             # Matroska: some muxers count from the start of the video, others from zero.
             end = self._container.duration / 1_000_000
-            duration = self._tail_end(end) if self._start else end
+            duration = self._tail_end(end) if self.start else end
         rate = float(stream.average_rate or 0)
         if duration > 0 and rate <= 0 and stream.frames > 0:
             rate = stream.frames / duration
