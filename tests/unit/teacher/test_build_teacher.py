@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
+from ffr.config.load import load_config
 from ffr.config.teacher import StoreConfig, TeacherConfig
 from ffr.data.question import Question
 from ffr.errors import UserError
 from ffr.patches.files import StoreError
+from ffr.patches.keys import KeyMaker
 from ffr.patches.patch import NoPatch
 from ffr.repair.protocols import FailedRollout
 from ffr.teacher.build import build_teacher, key_maker
 from ffr.teacher.off import TeacherOff
+from ffr.teacher.prompts import prompt_hash
 from ffr.teacher.stored import ClosableTeacher, StoredTeacher
+from ffr.teacher.text_tools import TextTools
 from teacher_tools.toolset import builtin_toolset
 
 QUESTION = Question(id="q", video="v.mp4", question="What?", answer_type="text", answer="red")
@@ -129,3 +133,67 @@ def test_replay_imports_no_network_code(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[3],
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_new_settings_leave_old_keys_alone() -> None:
+    """Stores made before tool_calling and the budgets of a patch existed stay valid."""
+    tools = builtin_toolset(("clip",))
+    expected = KeyMaker(
+        "m", prompt_hash(), {tool.name: tool.hash for tool in tools}, True,
+        {"frames": 4, "words": 60},
+    )  # fmt: skip
+    assert key_maker(TeacherConfig(model="m"), tools) == expected
+    for change in (
+        {"patch_max_pixels": 100_000}, {"patch_max_seconds": 3.0}, {"tool_calling": "text"},
+    ):  # fmt: skip
+        assert key_maker(TeacherConfig(model="m", **change), tools) != expected
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_cost": 5.0}, "max_cost=5 needs price_input and price_output"),
+        ({"max_cost": 5.0, "price_input": 1.0}, "never guessed"),
+        ({"kind": "in_process", "model": "m"}, r"needs in_process\.path"),
+        (
+            {"kind": "in_process", "model": "m", "in_process": {"path": "x"},
+             "requests_per_minute": 5},
+            "mean nothing",
+        ),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_meant(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TeacherConfig.model_validate(values)
+
+
+def test_a_key_in_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "layer.yaml"
+    file.write_text("teacher: {api_key_env: sk-proj-verysecret}\n")
+    with pytest.raises(UserError, match="is not the name of an environment variable") as info:
+        load_config([Path(__file__).parents[3] / "configs" / "quickstart.yaml", file])
+    assert "verysecret" not in str(info.value)
+
+
+async def test_shares_of_limits(tmp_path: Path) -> None:
+    config = TeacherConfig(
+        base_url="http://localhost:1/v1", max_requests=100, max_cost=8.0, price_input=1.0,
+        price_output=1.0, concurrency=16, tool_calling="text",
+    )  # fmt: skip
+    teacher = build(tmp_path, config, share=0.25)
+    assert isinstance(teacher, StoredTeacher)
+    live: Any = teacher._live
+    assert isinstance(live._client, TextTools)
+    spending = live._client._model.spending
+    assert spending._max == (25, None, 2.0)
+    assert live._slots._value == 4
+    await teacher.aclose()
+
+
+@pytest.mark.parametrize("name", ["annotations", "cloud_api", "in_process", "vllm_qwen3_vl"])
+def test_ready_layers_load_on_top_of_a_run(name: str) -> None:
+    configs = Path(__file__).parents[3] / "configs"
+    layers = [configs / "quickstart.yaml", configs / "teacher" / f"{name}.yaml"]
+    teacher = load_config(layers).teacher
+    assert teacher.kind in ("openai", "in_process", "annotations")
+    assert (teacher.step_deadline_s or 1e9) >= teacher.deadline_s >= teacher.call_timeout_s
