@@ -240,7 +240,7 @@ class ToolRunner:
             "hash": tool.hash,
             "arguments": json.dumps(arguments),
             "budget": dataclasses.asdict(budget),
-            "video": os.fspath(video),
+            "video": os.fspath(video.absolute()),  # a worker has a folder of its own
         }
         try:
             worker = self._take()
