@@ -18,7 +18,7 @@ __all__ = ["build_app", "main", "train_main"]
 
 _GROUPS = {
     "data": ("ffr.cli.data", "Make, convert and check data sets."),
-    "tools": ("ffr.cli.tools", "Look at the teacher's tools and try them on a video."),
+    "tools": ("ffr.cli.tools", "Look at the teacher's tools, try them on a video, serve them."),
     "cache": ("ffr.cli.cache", "Make, check, share and tidy evidence patches."),
     "elect": ("ffr.cli.elect", "Elect an answer from several candidates; serve elected answers."),
     "leak": ("ffr.cli.leak", "Check evidence patches for leaked answers."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,6 +49,7 @@ def list_tools(tools: ToolFiles = None, as_json: AsJson = False) -> None:
                     "origin": toolset.origin(tool.name).by,
                     "version": tool.version,
                     "hash": tool.hash,
+                    "budget": dataclasses.asdict(tool.budget),
                     "parameters": tool.parameters.json_schema,
                 }
                 for tool in toolset

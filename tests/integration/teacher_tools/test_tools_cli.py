@@ -30,6 +30,7 @@ def test_list_shows_tools_arguments_and_origin() -> None:
     listed = json.loads(invoke("list", "--json"))
     assert [tool["name"] for tool in listed][:3] == ["clip", "zoom", "timestamp"]
     assert all(len(tool["hash"]) == 64 for tool in listed)
+    assert listed[0]["budget"]["frames"] == 16
 
 
 def test_schema_is_a_list_of_functions() -> None:

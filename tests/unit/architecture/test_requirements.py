@@ -18,7 +18,7 @@ def pins(name: str) -> dict[str, str]:
     return {canonicalize_name(package): version for package, version in pairs}
 
 
-@pytest.mark.parametrize("group", ["dependencies", "train", "cpu", "dev"])
+@pytest.mark.parametrize("group", ["dependencies", "train", "cpu", "decord", "examples", "ffmpeg", "mcp", "dev"])
 def test_the_lock_satisfies_every_direct_dependency(group):
     extras = PROJECT["optional-dependencies"]
     wanted = PROJECT["dependencies"] if group == "dependencies" else extras[group]
