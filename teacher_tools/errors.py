@@ -14,11 +14,18 @@ from ffr.errors import FfrError, UserError
 __all__ = ["ProviderError", "ToolDefinitionError", "ToolError", "ToolsetError", "safe_text"]
 
 _MAX_TEXT = 600
+_MASK = "<path>"
 _PATH = re.compile(
     r"""(?x)
-    (?:\b[a-zA-Z][a-zA-Z0-9+.-]*:)? // [^\s'"<>]+      # an address
-    | (?<![\w/.]) ~? / [^\s/'"<>]+ (?:/[^\s/'"<>]*)*    # an absolute path
-    | \b[A-Za-z]:\\ [^\s'"<>]+                          # the same on Windows
+    (?:\b[a-zA-Z][a-zA-Z0-9+.-]{0,30}:)? // [^\s'"<>]+     # an address
+    | (?<![\w/.]) ~ [\w.-]{0,64} / [^\s'"<>]*             # someone's home
+    | (?<![\w/.]) / [^\s/'"<>]+ (?:/[^\s/'"<>]*)*         # an absolute path
+    | (?<![\w/.]) \.{1,2} / [^\s'"<>]*                    # a climbing one
+    | (?<![\w/.-]) (?:[\w.-]{1,255}/)+ [\w.-]{1,255}      # a relative one, to a file
+      \.(?:mp4|m4v|mkv|mov|webm|avi|ts|mpe?g|flv|ogv|wmv|jpe?g|png|py|pyc|so|txt|log|env|key|pem
+         |json|jsonl|ya?ml|toml|ini|cfg|csv|parquet|safetensors)\b
+    | (?<!\w) [A-Za-z]: [\\/] [^\s'"<>]+                  # on Windows
+    | \\\\ [^\s'"<>]+                                     # a share there
     """
 )
 
@@ -49,6 +56,9 @@ class ProviderError(FfrError):
 
 def safe_text(text: str, limit: int = _MAX_TEXT) -> str:
     """Text fit for a model: printable, without paths or addresses, at most ``limit`` characters."""
-    printable = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
-    cleaned = _PATH.sub("<path>", printable)
-    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
+    beginning = text[: 4 * limit]  # whoever writes more than that does not get our time
+    printable = "".join(c if c.isprintable() or c == "\n" else " " for c in beginning)
+    cleaned = _PATH.sub(_MASK, printable)
+    if len(cleaned) > limit or len(beginning) < len(text):
+        return cleaned[: limit - 1] + "…"
+    return cleaned

@@ -7,6 +7,7 @@ process sees them; videos are opened only in the workers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any, Literal, Self
 
 from teacher_tools.errors import ToolError, ToolsetError, safe_text
 from teacher_tools.evidence import Evidence
+from teacher_tools.hiding import Hiding
 from teacher_tools.process import IN_WORKER, WorkerDiedError, WorkerProcess
 from teacher_tools.tool import Tool
 from teacher_tools.toolset import Toolset
@@ -39,6 +41,7 @@ _GRACE_S = 1.0  # for a worker to report a timeout by itself before it is killed
 _CALLS_PER_WORKER = 200  # then a fresh one: native libraries leak
 _MAX_TEXT = 4_000
 _MAX_LABEL = 120
+_BYTES_PER_PIXEL = 3
 _FAILED: dict[Boundary, str] = {
     "decode": "The video could not be decoded for this call. Try another moment or another tool.",
     "tool": "The tool failed. Try other arguments or another tool.",
@@ -109,6 +112,7 @@ class ToolRunner:
         self.toolset = toolset
         self._memory_bytes = memory_bytes
         self._environment = tuple(environment)
+        self._hiding = Hiding(self._environment)
         self._idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
         self._alive: set[WorkerProcess] = set()
         self._lock = threading.Lock()
@@ -247,24 +251,61 @@ class ToolRunner:
         except WorkerDiedError as error:
             return _failed(tool.name, arguments, "tool", f"no worker could be started: {error}")
         try:
-            head, blob = worker.call(request, budget.seconds + _GRACE_S)
-            result = _result(tool, arguments, budget, head, blob)
+            head, blob = worker.call(
+                request, budget.seconds + _GRACE_S, max_blob=_BYTES_PER_PIXEL * budget.pixels
+            )
+            result = self._result(tool, arguments, budget, head, blob, video)
         except WorkerDiedError as error:
             self._drop(worker)
             boundary: Boundary = "decode" if error.phase == "decode" else "tool"
             kind: Boundary = "timeout" if error.timed_out else boundary
-            return _failed(tool.name, arguments, kind, f"in phase {error.phase!r}: {error}")
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            detail = self._hiding.for_log(f"in phase {error.phase!r}: {error}")
+            return _failed(tool.name, arguments, kind, detail)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             self._drop(worker)  # it talks nonsense: broken, or taken over
-            return _failed(tool.name, arguments, "tool", f"malformed answer: {error!r}")
+            detail = self._hiding.for_log(f"malformed answer: {error!r:.500}")
+            return _failed(tool.name, arguments, "tool", detail)
         self._give_back(worker)
         return result
 
+    def _result(
+        self,
+        tool: Tool,
+        arguments: dict[str, Any],
+        budget: Budget,
+        head: Head,
+        blob: memoryview,
+        video: Path,
+    ) -> ToolResult:
+        kind = head["kind"]
+        if kind == "error":
+            text = self._hiding.for_model(str(head["text"]), video)
+            return _refused(tool.name, arguments, text)
+        if kind == "failure" and head["boundary"] in _FAILED:
+            detail = self._hiding.for_log(str(head["detail"]))
+            return _failed(tool.name, arguments, head["boundary"], detail)
+        if kind != "evidence":
+            raise ValueError(f"unknown kind of answer {kind!r}")
+        evidence = unpack_evidence(head["evidence"], blob)
+        if len(evidence.frames) > budget.frames or evidence.pixels > budget.pixels:
+            raise ValueError("more frames or pixels than the budget allows")
+        text = safe_text(self._hiding.for_model(evidence.text, video), _MAX_TEXT)
+        frames = tuple(
+            dataclasses.replace(
+                frame, label=safe_text(self._hiding.for_model(frame.label, video), _MAX_LABEL)
+            )
+            for frame in evidence.frames
+        )
+        evidence = dataclasses.replace(evidence, text=text, frames=frames)
+        return ToolResult(tool.name, arguments, evidence, text)
+
     def _take(self) -> WorkerProcess:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            pass
+        with contextlib.suppress(queue.Empty):
+            while True:
+                worker = self._idle.get_nowait()
+                if worker.is_ready:
+                    return worker
+                self._drop(worker)  # ended between two calls, for lack of memory perhaps
         worker = WorkerProcess(memory_bytes=self._memory_bytes, environment=self._environment)
         with self._lock:
             self._alive.add(worker)
@@ -282,27 +323,6 @@ class ToolRunner:
         with self._lock:
             self._alive.discard(worker)
         worker.close()
-
-
-def _result(
-    tool: Tool, arguments: dict[str, Any], budget: Budget, head: Head, blob: memoryview
-) -> ToolResult:
-    kind = head["kind"]
-    if kind == "evidence":
-        evidence = unpack_evidence(head["evidence"], blob)
-        if len(evidence.frames) > budget.frames or evidence.pixels > budget.pixels:
-            raise ValueError("more frames or pixels than the budget allows")
-        text = safe_text(evidence.text, _MAX_TEXT)
-        frames = tuple(
-            dataclasses.replace(f, label=safe_text(f.label, _MAX_LABEL)) for f in evidence.frames
-        )
-        evidence = dataclasses.replace(evidence, text=text, frames=frames)
-        return ToolResult(tool.name, arguments, evidence, text)
-    if kind == "error":
-        return _refused(tool.name, arguments, str(head["text"]))
-    if kind == "failure" and head["boundary"] in _FAILED:
-        return _failed(tool.name, arguments, head["boundary"], str(head["detail"]))
-    raise ValueError(f"unknown kind of answer {kind!r}")
 
 
 def _refused(name: str, arguments: dict[str, Any], message: str) -> ToolResult:
