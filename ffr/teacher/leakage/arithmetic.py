@@ -20,8 +20,8 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(
-    rf"({NUMBER})[^\W\d_ ]{{0,12}} ?(?:-|–|to|and|but|yet|up to)(?: (?:fewer|less|under|below|at most"
-    rf"|than)){{0,2}} ?({NUMBER})",
+    rf"({NUMBER})[^\W\d_ ]{{0,12}} ?(?:-|–|to|and|but|yet|up to)"
+    rf"(?: (?:fewer|less|under|below|at most|than)){{0,2}} ?({NUMBER})",
     re.IGNORECASE,
 )
 _DOUBLE = re.compile(
@@ -47,11 +47,11 @@ _METRES = {"c": 0.01, "m": 0.001, "k": 1000.0}
 _ORDINAL_NOUN = re.compile(r"\b([a-z]{5,11}|\d{1,4}(?:st|nd|rd|th)) ([a-z]{2,30})", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\b(both|double|triple) (?:of )?(?:the )?([a-z]{2,30})", re.IGNORECASE)
 _EMPHASISED = {"both": 2, "double": 2, "triple": 3}
-_DIGIT_RUN = re.compile(
-    r"(?<![\d.])\d(?:(?:[ ,\-_/.:]| ?(?:and|then|followed by|at|a|(?:first|second|third|fourth|fifth|next"
-    r"|last|final)?(?: digit)?(?: is)?) ?){1,5}\d(?![\d])(?!\.\d)){1,11}",
-    re.IGNORECASE,
+_DIGIT_OR_WORD = re.compile(r"(\d[\d.]*)|[^\W\d_]{1,30}|[!?;]")
+_BETWEEN_WORDS = (
+    "and then followed by at a is digit first second third fourth fifth sixth next last final"
 )
+_BETWEEN_DIGITS = frozenset(_BETWEEN_WORDS.split())
 
 
 def says_value(scrubbed: str, unscrubbed: str, gold: Gold) -> bool:
@@ -76,10 +76,19 @@ def shows_digits(text: str, answer: str) -> bool:
     wanted = "".join(re.findall(r"\d", answer))
     if len(wanted) < 2:
         return False
-    for run in _DIGIT_RUN.finditer(text):
-        if "".join(re.findall(r"\d", run.group())) == wanted:
+    run = ""
+    for match in _DIGIT_OR_WORD.finditer(text):
+        digit = match.group(1).rstrip(".") if match.group(1) else None
+        if digit is None:
+            ends = match.group().casefold() not in _BETWEEN_DIGITS
+        else:
+            ends = len(digit) != 1
+            run += digit if not ends else ""
+        if run == wanted and (ends or digit is None):
             return True
-    return False
+        if ends:
+            run = ""
+    return run == wanted
 
 
 def _states(text: str, gold: Gold, value: float) -> bool:

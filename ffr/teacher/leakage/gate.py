@@ -52,6 +52,7 @@ RULES: dict[str, str] = {
     "partial_text": "its words together single out the answer",
     "paraphrase": "it says the answer in other words",
     "spelling_hint": "it hints at how the answer is spelled",
+    "too_long": "its texts are too long to be checked",
 }
 """Rule name to a reason that may be told to the teacher without naming the answer."""
 
@@ -68,6 +69,9 @@ _SPAN = re.compile(
 _PLAIN_NO = re.compile(
     r"(?:^|[.:;!?(\"']\s*|\bsay |\banswer )no(?=\s*(?:[.,;:!?)\"']|$))", re.IGNORECASE
 )
+_MOST_CHARACTERS = 20_000
+"""Of all texts of a patch together; a valid patch of a teacher has a tenth of it."""
+_MOST_RESPONSE = 200_000
 _PARTIAL_OPTION, _PARTIAL_SHORT, _PARTIAL_LONG = 0.33, 0.5, 0.34
 """Share of the answer's telling words that is too much: of an option (which must also be ahead
 of every other option), of an open answer with up to two such words, of a longer one."""
@@ -106,6 +110,8 @@ def check_patch(question: Question, patch: EvidencePatch, student_response: str)
         patch: what would be shown.
         student_response: the failed response, see the module's text for its one use.
     """
+    if sum(map(len, _texts(patch))) > _MOST_CHARACTERS:
+        return LeakVerdict(passed=False, rules=("too_long",))
     gold = gold_of(question)
     asks_time = bool(gold.times_s)
     fields = [
@@ -157,7 +163,7 @@ def _uses_letters(question: Question) -> bool:
 def _field_rules(
     field: _Field, gold: Gold, question: Question, names_letters: bool
 ) -> Iterator[str]:
-    if names_gold_letter(field.text, gold, names_letters):
+    if names_gold_letter(field.text, field.numeric, gold, names_letters):
         yield "gold_letter"
     if gives_answer(field.text):
         yield "answer_phrase"
@@ -168,7 +174,7 @@ def _field_rules(
             yield "paraphrase"
         if names_contrary(field.text, gold.yes_no):
             yield "elimination"
-    elif gold.value is None and hints_spelling(field.text, gold.text):
+    elif gold.value is None and hints_spelling(field.text, field.numeric, gold.text):
         yield "spelling_hint"
     if not gold.said and _says_text(field, gold, question.answer_text):
         yield "gold_text"
@@ -276,7 +282,7 @@ def _partial(fields: Sequence[_Field], gold: Gold, student_response: str) -> Ite
         return
     weights = gold.weights
     if not gold.others:
-        known = set(words(digits(clean(student_response))))
+        known = set(words(digits(clean(student_response[:_MOST_RESPONSE]))))
         weights = {t: w for t, w in weights.items() if t not in known}
     if not weights:
         return
@@ -303,7 +309,8 @@ def _singles_out(
 ) -> bool:
     """Whether enough of the answer is among the stems used, and more than of any other option.
 
-    Nothing is singled out where all options are named alike, unless some of it is ``negated``. With ``fields``, other wordings count for the other options too.
+    Nothing is singled out where all options are named alike, unless some of it is ``negated``.
+    With ``fields``, other wordings count for the other options too.
     """
     score = sum(w for t, w in weights.items() if t in used) / sum(weights.values())
     if gold.others:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ffr.data.question import Question, option_letters
 from ffr.teacher.leakage.number_words import digits
@@ -14,15 +15,16 @@ from ffr.teacher.leakage.yes_no import Claim, claim_of
 
 __all__ = ["Gold", "gold_of"]
 
-_LIGHT = frozenset(
-    stem(w)
-    for w in "stand go get come take put move make start begin end use show keep let up down out off "
-    "over back near then still also another other side around away something someone".split()
+_LIGHT_WORDS = (
+    "stand go get come take put move make start begin end use show keep let up down out off over "
+    "back near then still also another other side around away something someone"
 )
+_LIGHT = frozenset(stem(w) for w in _LIGHT_WORDS.split())
 _LIGHT_WEIGHT = 0.3
 """Words that say little about an answer count for less than its nouns."""
 _NO_THING = re.compile(
-    r"^(?:nobody|no one|none|nothing|neither|cannot|can't|not |unknown|unclear|all of|both|it is not)",
+    r"^(?:nobody|no one|none|nothing|neither|cannot|can't|not |unknown|unclear|all of|both"
+    r"|it is not)",
     re.IGNORECASE,
 )
 _YES_NO = {"yes": "yes", "true": "yes", "tru": "yes", "no": "no", "fals": "no"}
@@ -84,6 +86,7 @@ class Gold:
     otherwise: dict[Phrase, frozenset[str]]
 
 
+@lru_cache(maxsize=256)
 def gold_of(question: Question) -> Gold:
     """Facts of one question's gold answer."""
     text, asked_text = _prepare(question.answer_text), _prepare(question.question)

@@ -20,10 +20,11 @@ _GROUPS = {
     "twice": 2, "thrice": 3, "duo": 2, "trio": 3, "threesome": 3, "quartet": 4, "foursome": 4,
     "quintet": 5, "sextet": 6, "septet": 7, "octet": 8, "dozen": 12,
 }  # fmt: skip
-_ORDINALS = (
+_ORDINAL_WORDS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
     "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-).split()
+)
+_ORDINALS = _ORDINAL_WORDS.split()
 
 _ANY_WORD = "|".join(sorted([*_SPOKEN, "hundred", "thousand"], key=len, reverse=True))
 _COMPOUND = re.compile(rf"\b(?:{_ANY_WORD})(?:,? (?:and )?(?:{_ANY_WORD})\b|-(?:{_ANY_WORD})\b)+",
@@ -56,7 +57,9 @@ _ROMAN = re.compile(
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _CJK_NUMBER = re.compile("[〇零一二两三四五六七八九十百千]+")
-_CJK_IDIOM = re.compile("一(?=下|起|样|直|定|些|边|旦|般|点)|第 ?[0-9〇零一二两三四五六七八九十百千]+")
+_CJK_IDIOM = re.compile(
+    "一(?=下|起|样|直|定|些|边|旦|般|点)|第 ?[0-9〇零一二两三四五六七八九十百千]+"
+)
 
 
 def digits(text: str) -> str:
@@ -70,7 +73,8 @@ def digits(text: str) -> str:
     text = _ROMAN.sub(lambda m: str(_roman(m.group())), text)
     if not text.isascii():
         text = _CJK_NUMBER.sub(lambda m: f" {_cjk(m.group())} ", _CJK_IDIOM.sub(" ", text))
-    text = _FOREIGN_WORD.sub(lambda m: str(_FOREIGN[m.group().lower()]), text)
+    text = _FOREIGN_WORD.sub(_translated, text)
+    text = _FOREIGN_SUM.sub(lambda m: str(int(m.group(1)) + int(m.group(2))), text)
     text = _WRITTEN_TOGETHER.sub(r"\1-\2", text)
     text = _COMPOUND.sub(_spoken, text)
     text = _IDIOMS.sub(" ", _ONLY_ONE.sub(" 1 ", text))
@@ -94,6 +98,11 @@ def _phrase(match: re.Match[str]) -> str:
     if word:
         return str(_GROUPS[word] // 2 if match.group(1) else _GROUPS[word])
     return "2" if "pair" in text or "couple" in text else "1"
+
+
+def _translated(match: re.Match[str]) -> str:
+    value = _FOREIGN.get(match.group().lower())
+    return match.group() if value is None else str(value)
 
 
 def _spoken(match: re.Match[str]) -> str:
@@ -157,26 +166,22 @@ def _foreign() -> Iterator[tuple[str, int]]:
     }
     for spelled in listed.values():
         yield from ((w, i) for i, w in enumerate(spelled.split(), 2) if w != "-")
+    german = "zwanzig dreissig vierzig funfzig sechzig siebzig achtzig neunzig"
     units = ["ein", *listed["de"].split()[:8]]
-    for tens, word in enumerate("zwanzig dreissig vierzig funfzig sechzig siebzig achtzig neunzig"
-                                .split(), 2):  # fmt: skip
+    for tens, word in enumerate(german.split(), 2):
         yield word, 10 * tens
         yield from ((f"{unit}und{word}", 10 * tens + i) for i, unit in enumerate(units, 1))
-    for i, word in enumerate("uno dos tres cuatro cinco seis siete ocho nueve".split(), 1):
-        yield f"veinti{word}", 20 + i
-        for tens, ten in enumerate("treinta cuarenta cincuenta sesenta setenta ochenta noventa"
-                                   .split(), 3):  # fmt: skip
-            yield ten, 10 * tens
-            yield f"{ten} y {word}", 10 * tens + i
-    for i, word in enumerate(["et un", *listed["fr"].split()[:3], "cinq", "six", "sept", "huit",
-                              "neuf"], 1):  # fmt: skip
-        for tens, ten in enumerate("vingt trente quarante cinquante soixante".split(), 2):
-            yield ten, 10 * tens
-            yield f"{ten}-{word}", 10 * tens + i
-            yield f"{ten} {word}", 10 * tens + i
+    spanish = "treinta cuarenta cincuenta sesenta setenta ochenta noventa"
+    yield from ((ten, 10 * tens) for tens, ten in enumerate(spanish.split(), 3))
+    units = ["uno", *listed["es"].split()[:8]]
+    yield from ((f"veinti{word}", 20 + i) for i, word in enumerate(units, 1))
+    french = "vingt trente quarante cinquante soixante"
+    units = ["un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"]
+    for tens, ten in enumerate(french.split(), 2):
+        yield ten, 10 * tens
+        yield from ((f"{ten}-{word}", 10 * tens + i) for i, word in enumerate(units, 1))
 
 
 _FOREIGN = dict(_foreign())
-_FOREIGN_WORD = re.compile(
-    rf"\b(?:{'|'.join(sorted(map(re.escape, _FOREIGN), key=len, reverse=True))})\b", re.IGNORECASE
-)
+_FOREIGN_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)?")
+_FOREIGN_SUM = re.compile(r"\b([2-9]0) (?:y|et|e) ([1-9])\b")

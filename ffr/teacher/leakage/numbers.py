@@ -17,7 +17,10 @@ __all__ = ["NUMBER", "numbers", "scrub", "time_mentions"]
 NUMBER = r"(?<!\d)(?<!\d\.)\d{1,15}(?:[.,]\d{1,9})?"
 """Pattern of a number literal."""
 _NUM = NUMBER
-_UNIT = r"(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|hours?|hrs?|秒|分(?= ?(?:钟|\d)))(?![a-z])"
+_UNIT = (
+    r"(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|hours?|hrs?|秒|分(?= ?(?:钟|\d)))"
+    r"(?![a-z])"
+)
 _SEP = r"(?:,(?= )|[-–—~/;&]|to\b|and\b|or\b|until\b|till\b|through\b)"
 _JOIN = rf" ?{_SEP}(?: ?{_SEP})? ?"
 _CLOCK = r"(?<![\d:])\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?(?![\d:])"
@@ -42,21 +45,22 @@ _COUNT_CUE = re.compile(
 _PLACES = re.compile(
     rf"[\[(][\d.]{{1,9}}(?: ?[,;-] ?[\d.]{{1,9}}){{1,5}} ?[\])]|\b[xywh]\d? ?= ?{_NUM}"
     r"|\b(?:crop|box|bbox|region)s?:? [\d.]{1,9}(?: ?, ?[\d.]{1,9}){3}"
-    rf"|{_NUM} ?(?:px|pixels?|fps)\b|\b(?:zoom|enlarge|magnif)\w{{0,6}} (?:\w{{1,12}} ){{0,4}}{_NUM}"
-    rf" ?(?:[x×](?!\w)|times\b)|{_NUM} ?[x×] (?=zoom|crop|magnif|close|enlarge)",
+    rf"|{_NUM} ?(?:px|pixels?|fps)\b|{_NUM} ?[x×] (?=zoom|crop|magnif|close|enlarge)"
+    rf"|\b(?:zoom|enlarge|magnif)\w{{0,6}} (?:\w{{1,12}} ){{0,4}}{_NUM} ?(?:[x×](?!\w)|times\b)",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(rf"{_NUM} ?(?:%|percent\b)", re.IGNORECASE)
 _ORDINAL = re.compile(r"\b\d+(?:st|nd|rd|th)\b", re.IGNORECASE)
 _INDEXED = "frame|image|img|picture|shot|clip|crop|step|slot|segment|still|marker|point"
 _POINTER = re.compile(
-    rf"\b({_INDEXED})s?[ _#]?(?:no\.? ?|number )?{_NUM}(?:{_JOIN}{_NUM}){{0,30}}(?: ([a-z]{{1,30}}))?",
+    rf"\b({_INDEXED})s?[ _#]?(?:no\.? ?|number )?{_NUM}(?:{_JOIN}{_NUM}){{0,30}}"
+    r"(?: ([a-z]{1,30}))?",
     re.IGNORECASE,
 )
 _EVIDENCE = re.compile(
     rf"{_NUM} (?:(?:key|marked|labell?ed|cited|attached|short|brief|other|different|adjacent"
-    rf"|consecutive|neighbou?ring) )?({_INDEXED}|scene|view|moment|region|area|window|corner|edge|side"
-    r"|half|halve|angle|camera|place|spot|hand|arm|leg|eye|shoulder|option|alternative)s?\b",
+    rf"|consecutive|neighbou?ring) )?({_INDEXED}|scene|view|moment|region|area|window|corner"
+    r"|edge|side|half|halve|angle|camera|place|spot|hand|arm|leg|eye|shoulder|option|alternative)s?\b",
     re.IGNORECASE,
 )
 

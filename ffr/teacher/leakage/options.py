@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from ffr.teacher.leakage.gold import Gold
-from ffr.teacher.leakage.number_words import digits
 from ffr.teacher.leakage.text import contains, content, sentences, words
 
 __all__ = [
@@ -47,16 +46,18 @@ _NEXT_TO = re.compile(rf"\b(after|following|before|preceding) (?:{_NOUN} )?([A-Z
 _PAIR = re.compile(r"\bthe (former|latter|first|second)\b",
                    re.IGNORECASE)  # fmt: skip
 _SEQUENCE = re.compile(
-    r"\b(?:before|first|then|next|last|finally|earlier|later|afterwards|followed by)\b", re.IGNORECASE
+    r"\b(?:before|first|then|next|last|finally|earlier|later|afterwards|followed by)\b",
+    re.IGNORECASE,
 )
 _LISTED = re.compile(rf"\b(?:{_NOUN}|listed|list)\b", re.IGNORECASE)
 
 
-def names_gold_letter(text: str, gold: Gold, standalone_ok: bool) -> bool:
+def names_gold_letter(text: str, numeric: str, gold: Gold, standalone_ok: bool) -> bool:
     """Whether ``text`` points at the gold option by its letter or its place in the list.
 
     Args:
         text: cleaned text of one field, case kept.
+        numeric: the same with number words as digits.
         gold: the answer; without a letter nothing is found.
         standalone_ok: the question itself uses such letters as names ("player B"), so only
             explicit forms count.
@@ -71,14 +72,16 @@ def names_gold_letter(text: str, gold: Gold, standalone_ok: bool) -> bool:
     text = _LIST.sub(" ", text)
     low = letter.lower()
     explicit = (
-        rf"(?i:{_NOUN} ?(?:is|are|=|:|-|should be|must be|would be)?) ?[\"'(\[]{{0,3}}{letter}{_END}"
+        rf"(?i:{_NOUN} ?(?:is|are|=|:|-|should be|must be|would be)?)"
+        rf" ?[\"'(\[]{{0,3}}{letter}{_END}"
         rf"|(?i:{_NOUN}) ?(?:is|=|:|-)? ?[\"'(\[]{{0,3}}{low} ?(?:[)\].,;\"']|$)"
         rf"|[\[(\"'] ?[{letter}{low}] ?[)\]\"']|(?:^|\s){low}\)(?!\w)"
         rf"|^\W{{0,20}}{letter}\W{{0,20}}$|^\s*{low}\W{{0,20}}$"
         rf"|(?i:\b(?:choose|select|pick|mark|except|but|for|prefers?|supports?|favou?rs?|towards?"
         rf"|with|it's|it is|must be|should be|say|says|take)) [\"'(\[]{{0,3}}{letter}{_END}"
         rf"(?! [a-z])"
-        rf"|(?i:\b(?:choose|select|pick|mark|answer)) [\"'(\[]{{0,3}}{low}[\"')\]]{{0,3}} ?(?:[.,;!]|$)"
+        rf"|(?i:\b(?:choose|select|pick|mark|answer)) [\"'(\[]{{0,3}}{low}[\"')\]]{{0,3}}"
+        rf" ?(?:[.,;!]|$)"
         rf"|(?:^|[\s\"'(\[]){letter} ?[.):](?=\s|$)"
         rf"|{_EDGE}{letter} (?:is|looks|seems) (?:the )?(?:right|correct|best|true|answer|closest)"
         rf"|{_EDGE}{letter} (?:yes|true|correct|right|fits|matches)\b"
@@ -91,7 +94,7 @@ def names_gold_letter(text: str, gold: Gold, standalone_ok: bool) -> bool:
         and re.search(rf"{_EDGE}{letter}{_END}", text)
     ):
         return True
-    return _names_neighbours(text, gold) or _names_place(digits(text), gold)
+    return _names_neighbours(text, gold) or _names_place(numeric, gold)
 
 
 def _names_neighbours(text: str, gold: Gold) -> bool:
@@ -119,8 +122,8 @@ def _names_place(text: str, gold: Gold) -> bool:
     last = "|last|final" if position == len(gold.letters) - 1 else ""
     pattern = (
         rf"\b(?:{ordinal}|{position + 1}{suffix}{last}) (?:listed )?{_NOUN}\b"
-        rf"|\b(?:{ordinal}|{position + 1}{suffix}{last}) (?:one )?(?:of|in|from) the (?:\w{{1,12}} )?"
-        r"(?:list|listed|given|offered)\b"
+        rf"|\b(?:{ordinal}|{position + 1}{suffix}{last}) (?:one )?(?:of|in|from) the"
+        r" (?:\w{1,12} )?(?:list|listed|given|offered)\b"
         rf"|\b{_NOUN} ?(?:#|no\.?|number)? ?{position + 1}(?!\w|[.,]\d)"
     )
     if re.search(pattern, text, re.IGNORECASE):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ffr.teacher.leakage.number_words import digits, ordinal_value
+from ffr.teacher.leakage.number_words import ordinal_value
 
 __all__ = ["gives_answer", "hints_spelling", "names_part"]
 
@@ -60,8 +60,8 @@ def gives_answer(text: str) -> bool:
     return _GIVES.search(text) is not None
 
 
-def hints_spelling(text: str, gold_text: str) -> bool:
-    """Whether ``text`` describes how the gold answer is spelled."""
+def hints_spelling(text: str, numeric: str, gold_text: str) -> bool:
+    """Whether ``text`` (``numeric``: number words as digits) tells how the answer is spelled."""
     gold = gold_text.casefold()
     for pattern, matches in ((_STARTS, gold.startswith), (_ENDS, gold.endswith)):
         for found in pattern.finditer(text):
@@ -70,7 +70,7 @@ def hints_spelling(text: str, gold_text: str) -> bool:
                 return True
     if any(_matches_nth(word, letter, gold) for word, letter in _NTH.findall(text)):
         return True
-    if any(int(n) == len(gold) for n in _LENGTH.findall(digits(text))):
+    if any(int(n) == len(gold) for n in _LENGTH.findall(numeric)):
         return True
     return _RHYME.search(text) is not None or _COUNTED_LETTERS.search(text) is not None
 

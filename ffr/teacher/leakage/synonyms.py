@@ -20,17 +20,18 @@ Phrase = tuple[str, ...]
 
 
 def other_words(phrase: Sequence[str]) -> dict[Phrase, frozenset[str]]:
-    """What gives parts of ``phrase`` away: another wording to the stems of ``phrase`` it stands for.
+    """Wordings that give parts of ``phrase`` away, each with the stems of it that it stands for.
 
     Args:
         phrase: content stems of an answer.
     """
     found: dict[Phrase, set[str]] = defaultdict(set)
-    for head, alternatives in _lexicon().items():
-        if contains(phrase, head):
-            for other in alternatives:
-                if not contains(phrase, other):
-                    found[other].update(head)
+    for token in set(phrase):
+        for head, alternatives in _lexicon().get(token, ()):
+            if contains(phrase, head):
+                for other in alternatives:
+                    if not contains(phrase, other):
+                        found[other].update(head)
     return {other: frozenset(stems) for other, stems in found.items()}
 
 
@@ -48,7 +49,8 @@ def said_otherwise(
 
 
 @cache
-def _lexicon() -> dict[Phrase, frozenset[Phrase]]:
+def _lexicon() -> dict[str, list[tuple[Phrase, frozenset[Phrase]]]]:
+    """By first stem: a wording, and the other wordings that give it away."""
     text = resources.files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8")
     table: dict[Phrase, set[Phrase]] = defaultdict(set)
     for line in text.splitlines():
@@ -58,9 +60,13 @@ def _lexicon() -> dict[Phrase, frozenset[Phrase]]:
         heads, telling = _phrases(same), _phrases(hints)
         for head in heads:
             table[head] |= {p for p in (*heads, *telling) if p != head}
-    return {head: frozenset(others) for head, others in table.items()}
+    index: dict[str, list[tuple[Phrase, frozenset[Phrase]]]] = defaultdict(list)
+    for head, others in table.items():
+        index[head[0]].append((head, frozenset(others)))
+    return dict(index)
 
 
 def _phrases(listed: str) -> list[Phrase]:
     texts = (clean(part.strip()) for part in listed.split("|") if part.strip())
-    return [tuple(content(words(digits(text)))) for text in texts]
+    phrases = (tuple(content(words(digits(text)))) for text in texts)
+    return [phrase for phrase in phrases if phrase]

@@ -16,10 +16,12 @@ _AUX = re.compile(
 _CUT = re.compile(
     r"[?,;.]|\b(?:before|after|when|while|until|during|because|if|by the time|or)\b", re.IGNORECASE
 )
-_STARTERS = frozenset("the a an his her its their this that these those any some".split())
-_BREAKS = _STARTERS | frozenset(
-    "to in on at from with for by into onto of over under behind near off through against".split()
+_DETERMINERS = "the a an his her its their this that these those any some"
+_PREPOSITIONS = (
+    "to in on at from with for by into onto of over under behind near off through against"
 )
+_STARTERS = frozenset(_DETERMINERS.split())
+_BREAKS = _STARTERS | frozenset(_PREPOSITIONS.split())
 _CLAUSE = re.compile(r"[^.!?;\n]{1,2000}[.!?;]?")
 _OPEN = re.compile(
     r"\?$|\b(?:whether|if|how|may|might|could|can|should|would|or not|or doesn't|or isn't)\b",
