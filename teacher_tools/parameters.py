@@ -125,7 +125,8 @@ def _check_default(tool: str, parameter: Parameter, annotation: Any, schema: Sch
     except ValidationError:
         raise ToolDefinitionError(
             f"tool {tool!r}, parameter {parameter.name!r}: the default {parameter.default!r} is "
-            f"not allowed by its own type; give {in_words(schema)}"
+            f"not allowed by its own type; write `{parameter.name}: ... = VALUE` with "
+            f"{in_words(schema)}"
         ) from None
 
 

@@ -163,7 +163,8 @@ def _make(function: Callable[..., ToolOutput], name: str, version: str, budget: 
     if unknown:
         raise ToolDefinitionError(
             f"tool {name!r}: the docstring describes {sorted(unknown)[0]!r}, which is no "
-            f"parameter; the parameters are {', '.join(p.name for p in parameters) or 'none'}"
+            f"parameter; the parameters are {', '.join(p.name for p in parameters) or 'none'}. "
+            f"Remove the line, or add the parameter, for example `{sorted(unknown)[0]}: Seconds`"
         )
     return Tool(name, doc.description, function, Parameters(name, parameters), version, budget)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from PIL import Image
-from pydantic import Field
+from pydantic import AnyUrl, Field
 
 from teacher_tools import (
     Box,
@@ -248,6 +249,33 @@ def function_argument(video: Video, key: Callable[[int], int]) -> str:
     return ""
 
 
+def path_argument(video: Video, file: Path) -> str:
+    """Look.
+
+    Args:
+        file: Models never name files.
+    """
+    return ""
+
+
+def address_argument(video: Video, address: AnyUrl | None) -> str:
+    """Look.
+
+    Args:
+        address: Nor addresses.
+    """
+    return ""
+
+
+def second_video(video: Video, other: Video) -> str:
+    """Look.
+
+    Args:
+        other: There is one video.
+    """
+    return ""
+
+
 def variadic(video: Video, **options: str) -> str:
     """Look.
 
@@ -306,7 +334,7 @@ def unknown_name(video: Video, t_s: Secnds) -> str:  # type: ignore[name-defined
         (no_parameters, ["def no_parameters(video: Video, ...)"]),
         (no_type, ["'t_s'", "t_s: Seconds"]),
         (not_described, ["'box'", "Args:\n        box: "]),
-        (described_but_absent, ["'time_s'", "t_s"]),
+        (described_but_absent, ["'time_s'", "the parameters are t_s", "`time_s: Seconds`"]),
         (unbounded_int, ["'count'", "count: Annotated[int, Field(ge=1, le=16)]"]),
         (half_bounded_int, ["'count'", "no bounds"]),
         (unbounded_float, ["'threshold'", "threshold: Annotated[float, Field(ge=0, le=1)]"]),
@@ -315,6 +343,9 @@ def unknown_name(video: Video, t_s: Secnds) -> str:  # type: ignore[name-defined
         (anything, ["'options'", "Literal"]),
         (two_types, ["'t_s'", "choice between types"]),
         (function_argument, ["'key'", "Literal"]),
+        (path_argument, ["'file'", "form of a path", "file: Seconds, Box"]),
+        (address_argument, ["'address'", "form of a uri"]),
+        (second_video, ["'other'", "no type for JSON", "other: Seconds"]),
         (variadic, ["'options'", "name each argument"]),
         (positional, ["'t_s'", "positional-only"]),
         (bad_default, ["'count'", "99", "from 1 to 16"]),

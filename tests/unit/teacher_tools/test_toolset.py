@@ -85,7 +85,9 @@ def test_missing_file_says_so(tmp_path: Path) -> None:
 
 def test_installed_packages_contribute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ffr_test_plugin.py").write_text(
-        TOOL.format(name="shout") + "\nmany = [shout]\nwrong = 3\n"
+        TOOL.format(name="shout")
+        + "\nfactory = [teacher_tool(name='whisper')(shout.function)]"
+        + "\nmany = [shout]\nmade = (many[0],)\nwrong = 3\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -93,12 +95,17 @@ def test_installed_packages_contribute(tmp_path: Path, monkeypatch: pytest.Monke
         entry = EntryPoint("tools", value, ENTRY_POINT_GROUP)
         monkeypatch.setattr(toolset, "entry_points", lambda group: EntryPoints([entry]))
 
-    for value in ("ffr_test_plugin:shout", "ffr_test_plugin:many"):
+    for value in ("ffr_test_plugin:shout", "ffr_test_plugin:many", "ffr_test_plugin:made"):
         offer(value)
         found = load_toolset()
         assert "shout" in found
         assert "ffr_test_plugin" in found.origin("shout").by
         assert load_tool(found.origin("shout"), "shout") is found.get("shout")
+    with pytest.raises(ToolsetError, match=r"one from package ffr_test_plugin:made, one in file"):
+        load_toolset(files=[tool_file(tmp_path, "shout")])
+    offer("ffr_test_plugin:factory")
+    found = load_toolset(["whisper"])  # a tool that is no attribute of any module
+    assert load_tool(found.origin("whisper"), "whisper").hash == found.get("whisper").hash  # type: ignore[union-attr]
     offer("ffr_test_plugin:wrong")
     with pytest.raises(ToolsetError, match="not a tool"):
         load_toolset()
