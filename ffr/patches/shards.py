@@ -99,11 +99,13 @@ class ShardSet:
             StoreError: a shard is damaged or cannot be read.
         """
         while True:
-            for shard in list(self._shards.values()):
+            known = self._shards
+            for shard in known.values():
                 entry = shard.find(name, kind)
                 if entry is not None:
                     return shard, entry
-            if not self._refresh():
+            self._refresh()
+            if self._shards is known:
                 return None
 
     def shards(self) -> list[Shard]:
@@ -122,13 +124,13 @@ class ShardSet:
                 if entry.kind is kind:
                     yield shard, entry
 
-    def _refresh(self) -> bool:
-        """Look at the folder if it has changed; returns whether there is a new shard."""
+    def _refresh(self) -> None:
+        """Look at the folder if it has changed; a changed table is a new object."""
         try:
             # Opening a folder makes NFS ask the server how old it is; a bare stat may not.
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
-            return False
+            return
         except OSError as error:
             raise StoreError.from_os_error("read", self.root, error) from error
         with self._lock:
@@ -136,16 +138,15 @@ class ShardSet:
                 status = os.fstat(descriptor)
                 now = (status.st_ino, status.st_mtime_ns)
                 if now == self._seen:
-                    return False
+                    return
                 names = {p.name for p in self.root.iterdir() if p.suffix == ".idx"}
             except OSError as error:
                 raise StoreError.from_os_error("read", self.root, error) from error
             finally:
                 os.close(descriptor)
             known = self._shards
-            new = names - known.keys()
-            # A fresh table, sorted: every process finds a key that is twice in the same shard.
-            self._shards = {n: known.get(n) or Shard(self.root / n) for n in sorted(names)}
+            if names != known.keys():
+                # Sorted: every process finds a key that is in two shards in the same one.
+                self._shards = {n: known.get(n) or Shard(self.root / n) for n in sorted(names)}
             settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
             self._seen = now if settled else None
-            return bool(new)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,23 @@ def test_a_reader_from_before_the_compaction_sees_the_shards(kit: Any, store: Pa
     store.put(kit.key(9), late)
     compact_store(store)
     assert reader.get(kit.key(9)) == late
+
+
+def test_a_shard_that_another_thread_has_just_seen_is_not_missed(
+    kit: Any, store: PatchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = PatchStore(store.root)
+    compact_store(store)
+    old = time.time() - 60
+    os.utime(store.shards.root, (old, old))
+    refresh = reader.shards._refresh
+
+    def after_the_other() -> None:
+        refresh()
+        refresh()
+
+    monkeypatch.setattr(reader.shards, "_refresh", after_the_other)
+    assert reader.get(kit.key(0)) is not None
 
 
 def test_any_tar_reader_gets_whole_samples(kit: Any, store: PatchStore) -> None:
