@@ -221,6 +221,23 @@ async def test_the_image_budget_ends_the_rounds(fault: Any, make: Make, question
     assert fault.bodies[-1]["tool_choice"] == "none"
 
 
+async def test_pixels_and_time_of_tools_have_totals(
+    fault: Any, make: Make, question: Question
+) -> None:
+    two = ("clip", '{"start_s": 1, "end_s": 2, "frames": 2}')
+
+    async def counters(**limits: float) -> dict[str, float]:
+        fault.script = [fault.say(None, tools=[two, two], finish="tool_calls"), fault.say(final())]
+        return dict((await make(**limits).diagnose(failure(question))).counters)
+
+    free = await counters()
+    assert free["tool_images"] == 4
+    tight = await counters(max_tool_pixels=int(free["tool_pixels"] * 3 / 4))
+    assert tight["tool_refused"] == 1
+    assert tight["tool_pixels"] == free["tool_pixels"] / 2
+    assert (await counters(max_tool_seconds=0.01))["tool_refused"] == 2
+
+
 async def test_without_tools_the_final_answer_is_asked_for_at_once(
     fault: Any, make: Make, question: Question
 ) -> None:
