@@ -18,6 +18,7 @@ import openai
 from openai.types.chat import ChatCompletion
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
+from ffr.teacher.body import encode_body
 from ffr.teacher.breaker import CircuitBreaker
 from ffr.teacher.chat import CallFailed, ChatReply, Message, ToolRequest
 from ffr.teacher.pace import Pace
@@ -193,7 +194,7 @@ class ChatClient:
                 raise CallFailed("circuit_open", _OPEN)
             used = expected  # paid for whatever comes of it, also when nobody tells how much
             reply, reported = await self._post(
-                self._arguments(messages, tools, may_call_tools), counts
+                encode_body(self._arguments(messages, tools, may_call_tools)), counts
             )
             if reported is None:
                 counts["usage_missing"] += 1
@@ -212,9 +213,7 @@ class ChatClient:
                 counts["cost_micros"] += round(1e6 * self.spending.price(used))
         return reply
 
-    async def _post(
-        self, body: Mapping[str, Any], counts: Counter[str]
-    ) -> tuple[ChatReply, Usage | None]:
+    async def _post(self, body: bytes, counts: Counter[str]) -> tuple[ChatReply, Usage | None]:
         counts["calls"] += 1
         verdict = self._breaker.neutral
         malformed = ""
@@ -223,7 +222,10 @@ class ChatClient:
                 # Not chat.completions.create(): it walks every block of every message against
                 # its type hints, which costs more than all other work of a call together.
                 completion = await self._client.post(
-                    "/chat/completions", body=body, cast_to=ChatCompletion
+                    "/chat/completions",
+                    content=body,
+                    cast_to=ChatCompletion,
+                    options={"headers": {"Content-Type": "application/json"}},
                 )
             result = _read(completion, self._redact)
         except (TimeoutError, openai.APITimeoutError):
