@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive
 
-__all__ = ["InProcessConfig", "LeakConfig", "StoreConfig", "TeacherConfig"]
+__all__ = ["BlindConfig", "InProcessConfig", "LeakConfig", "StoreConfig", "TeacherConfig"]
 
 
 def _variable_name(name: str) -> str:
@@ -27,11 +27,33 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())  # the workers may be elsewhere
 
 
+class BlindConfig(Config):
+    """The blind test: an independent text model that never sees the video (spec ffr §2.6 d)."""
+
+    model: str
+    """Name the endpoint knows."""
+    base_url: str | None = None
+    api_key_env: Annotated[str, AfterValidator(_variable_name)] = "OPENAI_API_KEY"
+    samples: Annotated[int, Field(ge=1, le=64)] = 8
+    """Answers with the patch, and as many without it; the latter once a question."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """A patch leaks when the mean accuracy rises by this much."""
+    on_unknown: Literal["pass", "refuse"] = "refuse"
+    """What to do with a patch when too many calls failed for a verdict; counted either way."""
+    temperature: NonNegative | None = 0.7
+    max_output_tokens: Annotated[int, Field(ge=16)] = 512
+    call_timeout_s: Positive = 30.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    concurrency: Annotated[int, Field(ge=1)] = 16
+
+
 class LeakConfig(Config):
     """The leak gate: rules in code, one retry with the reason (spec ffr §2.6)."""
 
     enabled: bool = True
     retries: Annotated[int, Field(ge=0, le=3)] = 1
+    blind: BlindConfig | None = None
+    """The blind test after the rules; ``None``: rules only."""
 
 
 class InProcessConfig(Config):

@@ -80,6 +80,7 @@ class NoPatch(BaseModel):
         "budget_spent",
         "invalid_output",
         "leak",
+        "blind_unknown",
         "tool_failure",
         "media_error",
         "over_budget",

@@ -15,7 +15,7 @@ __all__ = ["CorruptRecordError", "StoredDiagnosis", "dump_record", "load_record"
 _NEVER_STORED = frozenset(
     {"teacher_off", "store_miss", "circuit_open", "budget_spent", "no_annotation"}
 )
-_TRANSIENT = frozenset({"timeout", "deadline", "provider_error"})
+_TRANSIENT = frozenset({"timeout", "deadline", "provider_error", "blind_unknown"})
 
 
 class CorruptRecordError(ValueError):

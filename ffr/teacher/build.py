@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ffr.config.teacher import StoreConfig, TeacherConfig
+from ffr.config.teacher import LeakConfig, StoreConfig, TeacherConfig
 from ffr.errors import UserError
 from ffr.patches.keys import KeyMaker, canonical_hash
 from ffr.patches.store import PatchStore, local_image_cache
@@ -28,7 +29,10 @@ from ffr.teacher.text_tools import TextTools, text_tools_hash
 from ffr.teacher.toolbox import configured_toolset
 from teacher_tools.toolset import Toolset, builtin_toolset
 
-__all__ = ["build_chat_model", "build_teacher", "key_maker"]
+if TYPE_CHECKING:
+    from ffr.teacher.leakage.blind import BlindTest
+
+__all__ = ["build_blind_test", "build_chat_model", "build_teacher", "key_maker"]
 
 _NO_KEY = "not-needed"
 
@@ -120,6 +124,10 @@ def key_maker(config: TeacherConfig, tools: Toolset) -> KeyMaker:
             see_gt=True,
             patch_budget=budget,
         )
+    if config.leak.enabled and config.leak.blind is not None:
+        # A store without the blind test must not answer for a run that wants it.
+        told = config.leak.blind.model_dump(include={"model", "samples", "threshold", "on_unknown"})
+        budget["blind"] = int(canonical_hash(told)[:12], 16)
     if config.patch_max_seconds is not None:
         budget["milliseconds"] = round(1000 * config.patch_max_seconds)
     prompt = prompt_hash()
@@ -147,6 +155,11 @@ def _live(
 
     workers = max(1, min(2, round(4 * share)))
     if config.kind == "annotations":
+        if config.leak.enabled and config.leak.blind is not None:
+            raise UserError(
+                "teacher.leak.blind is for teachers that write texts; annotations only give times "
+                "and places: remove it, or use another teacher.kind"
+            )
         patches.check_writable()
         return AnnotationsTeacher(
             config, ToolRunner(builtin_toolset(TOOLS), workers=workers), patches.media, media_root
@@ -163,7 +176,29 @@ def _live(
         media_root,
         concurrency=max(1, round(config.concurrency * share)),
         max_diagnoses=_part(config.max_calls, share),
+        blind=build_blind_test(config.leak, share),
     )
+
+
+def build_blind_test(config: LeakConfig, share: float = 1.0) -> BlindTest | None:
+    """The blind test of a leak gate, if it has one.
+
+    Raises:
+        UserError: no key or a bad address.
+    """
+    blind = config.blind
+    if blind is None or not config.enabled:
+        return None
+    from ffr.teacher.leakage.blind import BlindTest
+
+    shared = {"model", "base_url", "api_key_env", "temperature", "max_output_tokens", "retries"}
+    asked = TeacherConfig(
+        kind="openai", call_timeout_s=blind.call_timeout_s, **blind.model_dump(include=shared)
+    )
+    try:
+        return BlindTest(_endpoint(asked, blind.base_url, share), blind)
+    except UserError as error:
+        raise UserError(str(error).replace("teacher.", "teacher.leak.blind.")) from error
 
 
 def _endpoint(config: TeacherConfig, base_url: str | None, share: float) -> ChatModel:

@@ -23,6 +23,7 @@ from ffr.teacher.conversation import Conversation
 from ffr.teacher.final_answer import FinalAnswerError, parse_final_answer
 from ffr.teacher.health import TeacherHealth
 from ffr.teacher.leakage import check_patch
+from ffr.teacher.leakage.blind import BlindTest
 from ffr.teacher.pictures import FirstView, FirstViews, Picture, encode_frames
 from ffr.teacher.prompts import retry_text, system_prompt, task_text
 from ffr.teacher.size import fit_pixels_budget, patch_size, seconds_covered
@@ -66,6 +67,7 @@ class OpenAITeacher:
         media_root: folder that every video must lie under.
         concurrency: most diagnoses at once; default ``config.concurrency``.
         max_diagnoses: budget; default ``config.max_calls``.
+        blind: tests patches that passed the rules of the leak gate.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class OpenAITeacher:
         *,
         concurrency: int | None = None,
         max_diagnoses: int | None = None,
+        blind: BlindTest | None = None,
     ) -> None:
         self.health = TeacherHealth(config.abort_failure_rate)
         self.views = FirstViews(config.first_view_frames, config.first_view_max_pixels)
@@ -88,6 +91,7 @@ class OpenAITeacher:
         self._media_root = media_root
         self._slots = asyncio.Semaphore(concurrency or config.concurrency)
         self._budget = max_diagnoses if max_diagnoses is not None else config.max_calls
+        self._blind = blind
         self._spent = 0
         self._schemas = runner.toolset.openai_schemas() if config.max_tool_rounds else []
         self._system = system_prompt(
@@ -146,6 +150,8 @@ class OpenAITeacher:
     async def aclose(self) -> None:
         """Close connections and end the tool workers."""
         await self._client.aclose()
+        if self._blind is not None:
+            await self._blind.aclose()
         await asyncio.to_thread(self._runner.close)
 
     def _not_asked(self, refusal: NoPatch, asked: float) -> Diagnosis:
@@ -188,10 +194,12 @@ class OpenAITeacher:
         corrections = {"invalid_output": 1, "leak": self._config.leak.retries}
         while True:
             result = self._judge(reply, talk, failed, view.duration_s, cost)
+            if isinstance(result, Draft) and self._blind is not None:
+                result = await self._judge_blindly(self._blind, result, failed, cost, ends_at)
             if isinstance(result, Draft):
                 cost.counters["frames_dropped"] += result.frames_dropped
                 return await asyncio.to_thread(self._keep, result, cost)
-            if not corrections[result.kind.reason]:
+            if not corrections.get(result.kind.reason):
                 return result.kind
             corrections[result.kind.reason] -= 1
             cost.counters["corrections"] += 1
@@ -295,6 +303,24 @@ class OpenAITeacher:
         cost.counters["leak_rejected"] += 1
         cost.counters.update(f"leak_{rule}" for rule in verdict.rules)
         return _Problem(NoPatch(reason="leak", detail=", ".join(verdict.rules)), verdict.reason)
+
+    async def _judge_blindly(
+        self, blind: BlindTest, draft: Draft, failed: FailedRollout, cost: _Cost, ends_at: float
+    ) -> Draft | _Problem:
+        found = await blind.check(failed.question, draft.patch, cost.counters, ends_at=ends_at)
+        if found.verdict == "clean":
+            return draft
+        if found.verdict == "leak":
+            cost.counters["leak_rejected"] += 1
+            return _Problem(
+                NoPatch(reason="leak", detail="blind_test"),
+                "somebody who never saw the video can answer from it",
+            )
+        if blind.config.on_unknown == "pass":
+            cost.counters["blind_unknown_passed"] += 1
+            return draft
+        refusal = NoPatch(reason="blind_unknown", detail="too many calls of the blind test failed")
+        return _Problem(refusal, refusal.detail)
 
     def _check_seconds(self, draft: Draft) -> None:
         most, covered = self._config.patch_max_seconds, seconds_covered(draft.patch)
