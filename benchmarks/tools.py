@@ -71,8 +71,7 @@ def calls(seconds: int) -> list[Call]:
         times = [base + start + length * i / (_CLIP_FRAMES - 1) for i in range(_CLIP_FRAMES)]
         window = {"start_s": base + start, "end_s": base + start + length}
         made.append(Call("clip", window, tuple(map(_number, times))))
-    for t in _ZOOMS:
-        made.append(Call("zoom", {"t_s": base + t, "box": _BOX}, (_number(base + t),)))
+    made += [Call("zoom", {"t_s": base + t, "box": _BOX}, (_number(base + t),)) for t in _ZOOMS]
     middles = [seconds * (i + 0.5) / _OVERVIEW_FRAMES for i in range(_OVERVIEW_FRAMES)]
     made.append(Call("timestamp", {}, tuple(map(_number, middles))))
     return made
