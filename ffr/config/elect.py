@@ -149,6 +149,9 @@ class ElectConfig(Config):
     long_video_s: Positive = 300.0
     """Videos longer than this, in seconds, are sampled with ``long_video_frames`` frames."""
     long_video_frames: Annotated[int, Field(ge=1, le=768)] = 128
+    confidence_span: Literal["answer", "response"] = "answer"
+    """Whose tokens' log-probabilities are the confidence of a model that reports none.
+    ``response`` (ours) suits students whose answer merely repeats their reasoning."""
     prompt: PromptConfig = PromptConfig(ask_keyframes=True)
     """Wording when ``evidence.citation`` is ``times``."""
     views: ViewsConfig = ViewsConfig()

@@ -30,6 +30,7 @@ class RawCandidate:
         error: why there is no response.
         truncated: the token limit cut it off.
         answer_log_probs: of the tokens of the answer, if the engine gives them.
+        log_probs: of all tokens, if it gives them.
         prompt_tokens, completion_tokens: as the engine counts them; 0 when it does not say.
         seconds: wall time of the call.
     """
@@ -38,6 +39,7 @@ class RawCandidate:
     error: str | None = None
     truncated: bool = False
     answer_log_probs: tuple[float, ...] = ()
+    log_probs: tuple[float, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
@@ -101,12 +103,14 @@ class CandidateReader:
         scale: what may be cited.
         config: how responses are read.
         count_tokens: the policy's tokenizer, when lengths are in tokens.
+        span: whose log-probabilities are the confidence of a model that reports none.
     """
 
     answers: AnswerReader
     scale: CitationScale
     config: EvidenceConfig
     count_tokens: TokenCounter | None = None
+    span: Literal["answer", "response"] = "answer"
 
     def read(self, raw: RawCandidate, view: View) -> Candidate | InvalidVote:
         """A vote, or why there is none; never raises for what a model said.
@@ -130,7 +134,7 @@ class CandidateReader:
         self, raw: RawCandidate, view: View, reading: RlerReading, key: str, value: float | None
     ) -> Candidate:
         terms = evidence_terms(reading, self.config, self.count_tokens)
-        confidence, source = _confidence(reading, raw)
+        confidence, source = _confidence(reading, raw, self.span)
         return Candidate(
             number=view.number,
             key=key,
@@ -150,10 +154,14 @@ class CandidateReader:
         )
 
 
-def _confidence(reading: RlerReading, raw: RawCandidate) -> tuple[float, ConfidenceSource]:
+def _confidence(
+    reading: RlerReading, raw: RawCandidate, span: Literal["answer", "response"]
+) -> tuple[float, ConfidenceSource]:
     if reading.confidence is not None:
         return reading.confidence, "said"
-    measured = confidence_from_log_probs(raw.answer_log_probs)
+    measured = confidence_from_log_probs(
+        raw.answer_log_probs if span == "answer" else raw.log_probs
+    )
     if measured is not None:
         return measured, "log_probs"
     return DEFAULT_CONFIDENCE, "default"

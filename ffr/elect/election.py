@@ -17,7 +17,6 @@ from ffr.elect.outliers import drop_outliers
 from ffr.elect.referee import Claim, claim_of, is_wanted, read_verdict, referee_factor, rule_score
 from ffr.elect.views import View, view_schedule
 from ffr.elect.vote import Tally, count_votes
-from ffr.repair.concurrency import gather_or_raise
 
 __all__ = ["Election", "Poll", "Polled", "RefereeCheck", "hold_election"]
 
@@ -32,12 +31,15 @@ class Poll(Protocol):
         """How its responses are read."""
         ...
 
-    async def candidate(self, view: View) -> RawCandidate:
-        """Ask under a view; a failed call is a ``RawCandidate`` with its error, never raised."""
+    async def candidates(self, views: Sequence[View]) -> list[RawCandidate]:
+        """Ask under several views together, one response each, in order.
+
+        A failed call is a ``RawCandidate`` with its error, never raised.
+        """
         ...
 
     async def check(self, claim: Claim) -> RawCandidate:
-        """Ask the model whether the cited frames support a claim; errors as in ``candidate``."""
+        """Ask the model whether the cited frames support a claim; errors as in ``candidates``."""
         ...
 
 
@@ -122,8 +124,7 @@ async def hold_election(poll: Poll, config: ElectConfig) -> Election:
     """Elect an answer; candidates of one batch are asked for together.
 
     Raises:
-        Exception: what the poll raises for reasons other than a failed call; siblings are then
-            cancelled.
+        Exception: what the poll raises for reasons other than a failed call.
     """
     schedule = view_schedule(config)
     clustered = poll.reader.answers.clustered
@@ -134,7 +135,7 @@ async def hold_election(poll: Poll, config: ElectConfig) -> Election:
     stopped = False
     while not stopped and (count := next_batch(config, len(polled), len(valid))):
         views = schedule[len(polled) : len(polled) + count]
-        raws = await gather_or_raise(poll.candidate(view) for view in views)
+        raws = await poll.candidates(views)
         polled += [
             Polled(view, raw, poll.reader.read(raw, view))
             for view, raw in zip(views, raws, strict=True)

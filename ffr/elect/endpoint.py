@@ -17,11 +17,11 @@ from openai.types.chat import ChatCompletion
 from ffr.config.elect import EndpointConfig
 from ffr.config.rler import EvidenceConfig
 from ffr.elect.candidate import RawCandidate
-from ffr.elect.source import Sampling
+from ffr.elect.source import Request, Sampling
 from ffr.elect.wire import chat_messages, read_completion
 from ffr.errors import UserError
+from ffr.repair.concurrency import gather_or_raise
 from rewards.rler import TokenCounter
-from student.prompt_parts import StudentPrompt
 
 __all__ = ["ChatEndpoint", "EndpointSource", "is_loopback"]
 
@@ -146,12 +146,15 @@ class EndpointSource:
         """Captions carry the times."""
         return False
 
-    async def generate(self, prompt: StudentPrompt, sampling: Sampling) -> RawCandidate:
-        """One response; a failed call is returned with its error."""
+    async def generate(self, requests: Sequence[Request]) -> list[RawCandidate]:
+        """One response per request, asked for concurrently; failed calls carry their error."""
+        return await gather_or_raise(map(self._one, requests))
+
+    async def _one(self, request: Request) -> RawCandidate:
         messages = await asyncio.to_thread(
-            chat_messages, prompt, numbered=self._numbered, base=self._base
+            chat_messages, request.prompt, numbered=self._numbered, base=self._base
         )
-        return await self.endpoint.complete(messages, sampling)
+        return await self.endpoint.complete(messages, request.sampling)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ffr.config.elect import ElectConfig
 from ffr.elect.answer_span import span_in_tokens
 from ffr.elect.candidate import RawCandidate
-from ffr.elect.source import Sampling
+from ffr.elect.source import Request
 from ffr.errors import UserError
+from ffr.repair.concurrency import gather_or_raise
 from rewards.rler import TokenCounter
 from student.batching import MicroBatcher
-from student.prompt_parts import StudentPrompt
 
 if TYPE_CHECKING:
     from student.generate import BatchGenerator, GenerationOutput, GenerationRequest
@@ -87,41 +88,50 @@ class LocalSource:
         """Batches generated so far."""
         return self._batcher.batches
 
-    async def generate(self, prompt: StudentPrompt, sampling: Sampling) -> RawCandidate:
-        """One response.
+    async def generate(self, requests: Sequence[Request]) -> list[RawCandidate]:
+        """One response per request, all in one batch (up to ``max_batch``).
 
         Raises:
-            UserError: the prompt is over the token limit, or the model's logits are no numbers.
+            UserError: a prompt is over the token limit.
+            DivergedError: the model's logits are no numbers.
         """
+        started = time.monotonic()
+        encoded = await asyncio.to_thread(self._encode, requests)
+        outputs = await gather_or_raise(map(self._batcher.submit, encoded))
+        seconds = time.monotonic() - started
+        return [
+            self._read(request, output, seconds)
+            for request, output in zip(encoded, outputs, strict=True)
+        ]
+
+    async def aclose(self) -> None:
+        """Free the worker thread."""
+        self._batcher.close()
+
+    def _encode(self, requests: Sequence[Request]) -> list[GenerationRequest]:
         from student.generate import GenerationRequest
         from student.sampling import SamplingParams
 
-        started = time.monotonic()
-        encoded = await asyncio.to_thread(self._processor.encode, prompt)
-        output = await self._batcher.submit(
+        return [
             GenerationRequest(
-                encoded,
-                SamplingParams(
-                    max_new_tokens=sampling.max_new_tokens,
-                    temperature=sampling.temperature,
-                    top_p=sampling.top_p,
-                    seed=sampling.seed,
-                ),
+                self._processor.encode(request.prompt), SamplingParams(**vars(request.sampling))
             )
-        )
+            for request in requests
+        ]
+
+    def _read(
+        self, request: GenerationRequest, output: GenerationOutput, seconds: float
+    ) -> RawCandidate:
         span = span_in_tokens(output.token_ids, self._processor.decode)
         return RawCandidate(
             text=self._processor.decode(output.token_ids),
             truncated=output.finish_reason == "length",
             answer_log_probs=tuple(output.log_probs[i] for i in span),
-            prompt_tokens=len(encoded.prompt_ids),
+            log_probs=output.log_probs,
+            prompt_tokens=len(request.prompt.prompt_ids),
             completion_tokens=len(output.token_ids),
-            seconds=time.monotonic() - started,
+            seconds=seconds,
         )
-
-    async def aclose(self) -> None:
-        """Free the worker thread."""
-        self._batcher.close()
 
     def _count(self, text: str) -> int:
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])

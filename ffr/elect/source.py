@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +10,7 @@ from ffr.elect.candidate import RawCandidate
 from rewards.rler import TokenCounter
 from student.prompt_parts import StudentPrompt
 
-__all__ = ["Sampling", "Source"]
+__all__ = ["Request", "Sampling", "Source"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,16 @@ class Sampling:
     seed: int
 
 
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One response wanted."""
+
+    prompt: StudentPrompt
+    sampling: Sampling
+
+
 class Source(Protocol):
-    """A model that answers prompts. Requests made at the same time may run as one batch."""
+    """A model that answers prompts."""
 
     @property
     def count_tokens(self) -> TokenCounter | None:
@@ -35,8 +44,11 @@ class Source(Protocol):
         """Whether prompts must carry frame times as text because the back end writes none."""
         ...
 
-    async def generate(self, prompt: StudentPrompt, sampling: Sampling) -> RawCandidate:
-        """One response; a failed call is returned with its error."""
+    async def generate(self, requests: Sequence[Request]) -> list[RawCandidate]:
+        """One response per request, in order, generated together: as a batch or concurrently.
+
+        A failed call is returned with its error.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from ffr.elect.answers import AnswerReader
 from ffr.elect.candidate import CandidateReader, RawCandidate
 from ffr.elect.prompts import candidate_prompt, frame_caption, referee_prompt
 from ffr.elect.referee import Claim
-from ffr.elect.source import Sampling, Source
+from ffr.elect.source import Request, Sampling, Source
 from ffr.elect.views import View, request_seed, show_video
 from rewards.rler import CitationScale
 from student.frames import sample_times, sample_video
@@ -77,6 +78,7 @@ class VideoPoll:
             self.scale,
             config.evidence,
             source.count_tokens,
+            config.confidence_span,
         )
 
     @property
@@ -84,28 +86,27 @@ class VideoPoll:
         """How its responses are read."""
         return self._reader
 
-    async def candidate(self, view: View) -> RawCandidate:
-        """Ask under a view."""
-        video = self.video
-        if not view.plain:
-            video = await asyncio.to_thread(show_video, video, view)
-        prompt = candidate_prompt(
-            self.asked, video, self._config, write_frame_times=self._source.write_frame_times
-        )
-        views = self._config.views
-        seed = request_seed(self._config.seed, self.asked.id, view)
-        return await self._source.generate(
-            prompt, Sampling(view.temperature, views.top_p, views.max_new_tokens, seed)
-        )
+    async def candidates(self, views: Sequence[View]) -> list[RawCandidate]:
+        """Ask under several views together."""
+        requests = await asyncio.to_thread(lambda: [self._request(view) for view in views])
+        return await self._source.generate(requests)
 
     async def check(self, claim: Claim) -> RawCandidate:
         """Show the cited frames to the model, or uniform ones when nothing was cited."""
         referee = self._config.referee
         units = claim.units or self._uniform(referee.max_frames)
         prompt = referee_prompt(self.asked, claim, self._captioned(units, referee.max_frames))
-        return await self._source.generate(
-            prompt, Sampling(0.0, 1.0, referee.max_new_tokens, self._config.seed)
-        )
+        sampling = Sampling(0.0, 1.0, referee.max_new_tokens, self._config.seed % 2**31)
+        return (await self._source.generate([Request(prompt, sampling)]))[0]
+
+    def _request(self, view: View) -> Request:
+        views = self._config.views
+        prompt = candidate_prompt(
+            self.asked, show_video(self.video, view), self._config,
+            write_frame_times=self._source.write_frame_times,
+        )  # fmt: skip
+        seed = request_seed(self._config.seed, self.asked.id, view)
+        return Request(prompt, Sampling(view.temperature, views.top_p, views.max_new_tokens, seed))
 
     def _uniform(self, most: int) -> tuple[int, ...]:
         count = min(most, self.scale.count)

@@ -54,10 +54,12 @@ def read_completion(completion: Any) -> RawCandidate:
     if not content.strip() and isinstance(refusal := getattr(choice.message, "refusal", None), str):
         content = refusal
     usage = completion.usage
+    answer, whole = _log_probs(choice)
     return RawCandidate(
         text=content,
         truncated=choice.finish_reason == "length",
-        answer_log_probs=_answer_log_probs(choice),
+        answer_log_probs=answer,
+        log_probs=whole,
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
@@ -80,13 +82,14 @@ def _count(usage: Any, name: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _answer_log_probs(choice: Any) -> tuple[float, ...]:
-    """Of the tokens of the answer; empty when the endpoint gives none, or none that fit."""
+def _log_probs(choice: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of the answer's tokens and of all; empty when the endpoint gives none, or none that fit."""
     entries = getattr(getattr(choice, "logprobs", None), "content", None) or ()
     pieces = [getattr(entry, "token", None) for entry in entries]
     values = [getattr(entry, "logprob", None) for entry in entries]
     if not all(isinstance(p, str) for p in pieces) or not all(
         isinstance(v, int | float) for v in values
     ):
-        return ()
-    return tuple(float(values[i] or 0.0) for i in span_in_pieces([str(p) for p in pieces]))
+        return (), ()
+    whole = tuple(float(value or 0.0) for value in values)
+    return tuple(whole[i] for i in span_in_pieces([str(p) for p in pieces])), whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from ffr.config.elect import ElectConfig
@@ -16,6 +17,7 @@ from ffr.elect.referee import Claim
 from ffr.elect.source import Sampling
 from ffr.elect.views import View, request_seed
 from ffr.elect.wire import image_block
+from ffr.repair.concurrency import gather_or_raise
 from rewards.rler import CitationScale
 
 __all__ = ["ChatPoll", "request_config"]
@@ -52,7 +54,8 @@ class ChatPoll:
         self._config = config
         self._base = config.evidence.index_base
         self._reader = CandidateReader(
-            AnswerReader("any"), CitationScale(asked.images, self._base), config.evidence
+            AnswerReader("any"), CitationScale(asked.images, self._base), config.evidence,
+            span=config.confidence_span,
         )
 
     @property
@@ -60,8 +63,11 @@ class ChatPoll:
         """How candidates are read; the type of the answer is unknown here."""
         return self._reader
 
-    async def candidate(self, view: View) -> RawCandidate:
-        """Ask under a view."""
+    async def candidates(self, views: Sequence[View]) -> list[RawCandidate]:
+        """Ask under several views concurrently."""
+        return await gather_or_raise(map(self._candidate, views))
+
+    async def _candidate(self, view: View) -> RawCandidate:
         if view.plain:
             messages = self._messages(view)
         else:

@@ -28,13 +28,15 @@ class RecordedPoll:
     responses: Sequence[str | RawCandidate]
     verdict: str = "<sufficient>yes</sufficient><score>1</score>"
     views: list[View] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
-    async def candidate(self, view: View) -> RawCandidate:
-        self.views.append(view)
+    async def candidates(self, views: Sequence[View]) -> list[RawCandidate]:
+        self.views += views
+        self.batches.append(len(views))
         await asyncio.sleep(0)
-        response = self.responses[view.number - 1]
-        return RawCandidate(response) if isinstance(response, str) else response
+        given = [self.responses[view.number - 1] for view in views]
+        return [RawCandidate(text) if isinstance(text, str) else text for text in given]
 
     async def check(self, claim: Claim) -> RawCandidate:
         self.claims.append(claim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -100,6 +101,7 @@ def test_one_batch_first_then_one_at_a_time(poll, elect) -> None:
     election = elect(source)
     assert election.generated == len(source.views) == 4  # 1-1-1, then A leads 2-1-1
     assert [v.number for v in source.views] == [1, 2, 3, 4]
+    assert source.batches == [3, 1]
     assert election.answer == "A"
 
 
@@ -309,8 +311,8 @@ def run_recorded(reader: CandidateReader, texts: list[str]) -> Election:
         def __init__(self) -> None:
             self.reader = reader
 
-        async def candidate(self, view: View) -> RawCandidate:
-            return RawCandidate(texts[view.number - 1])
+        async def candidates(self, views: Sequence[View]) -> list[RawCandidate]:
+            return [RawCandidate(texts[view.number - 1]) for view in views]
 
         async def check(self, claim: Claim) -> RawCandidate:
             return RawCandidate("<score>1</score>")
