@@ -43,7 +43,8 @@ def shrink(
     student: Annotated[
         Path | None,
         typer.Option(
-            metavar="CHECKPOINT", help="Judge by whether this student still repairs.",
+            metavar="CHECKPOINT",
+            help="Judge by whether this student still repairs.",
             show_default=False,
         ),
     ] = None,
@@ -67,7 +68,9 @@ def shrink(
     if (student is None) == (judge == "student"):
         raise UserError("give either --student CHECKPOINT or --judge teacher")
     source = need_store(store)
-    words = [] if student is None else [f"student.path={json.dumps(str(student))}", "student.tiny=null"]
+    words = (
+        [] if student is None else [f"student.path={json.dumps(str(student))}", "student.tiny=null"]
+    )
     loaded = load_config(config, words)
     asked = load_questions(questions, media_root, check_media=False).questions
     by_id = {question.id: question for question in asked}

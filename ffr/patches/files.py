@@ -34,6 +34,7 @@ _FIXES = {
     errno.ENOTDIR: "a file stands where a folder is needed; choose another folder",
     errno.EEXIST: "a file stands where a folder is needed; choose another folder",
 }
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _HOST = socket.gethostname().split(".")[0][:32] or "host"
 
@@ -95,13 +96,20 @@ def create_atomic(path: Path, data: bytes) -> bool:
     return True
 
 
-def move_to_quarantine(path: Path, root: Path) -> Path | None:
+def move_to_quarantine(path: Path, root: Path, *, required: bool = False) -> Path | None:
     """Move a corrupt file to ``root/quarantine``, out of every reader's way, for inspection.
 
-    Returns its new place, or ``None`` when another process moved it first.
+    Args:
+        path: the file.
+        root: of the records or images.
+        required: fail also where nothing may be written; otherwise the file stays there, which
+            is safe, since every reader finds it corrupt again.
+
+    Returns:
+        Its new place, or ``None`` when it stays or another process moved it first.
 
     Raises:
-        StoreError: the file can be neither moved nor left in place safely.
+        StoreError: the file cannot be moved.
     """
     target = root / "quarantine" / f"{path.name}.{secrets.token_hex(4)}"
     try:
@@ -110,6 +118,8 @@ def move_to_quarantine(path: Path, root: Path) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in _READ_ONLY and not required:
+            return None
         raise StoreError.from_os_error("quarantine", path, error) from error
     return target
 

@@ -122,7 +122,7 @@ class _Verification:
             return True
         self._problem("corrupt_image", path, "content does not match its name")
         if self.repair:
-            move_to_quarantine(path, self.store.media.root)
+            move_to_quarantine(path, self.store.media.root, required=True)
         return False
 
     def _record(self, key: str, path: Path, bad_images: set[str]) -> None:
@@ -135,7 +135,7 @@ class _Verification:
         except CorruptRecordError as error:
             self._problem("corrupt_record", path, str(error))
             if self.repair:
-                move_to_quarantine(path, self.store.root)
+                move_to_quarantine(path, self.store.root, required=True)
             return
         for sha in image_names(record):
             # A loose image has just been hashed; only one in a shard needs another look.
@@ -145,7 +145,7 @@ class _Verification:
                 except (MissingMediaError, CorruptMediaError) as error:
                     self._problem("missing_image", path, str(error))
                     if self.repair:
-                        move_to_quarantine(path, self.store.root)
+                        move_to_quarantine(path, self.store.root, required=True)
                     return
         self._sound(key, record, loose=True)
 
@@ -193,7 +193,7 @@ class _Verification:
                 loose = self.store.path(sample.key, failed=sample.record.patch is None)
                 create_atomic(loose, dump_record(sample.key, sample.record))
         for damaged in (index, path):
-            move_to_quarantine(damaged, self.store.root)
+            move_to_quarantine(damaged, self.store.root, required=True)
 
     def _sound(self, key: str, record: StoredDiagnosis, *, loose: bool = False) -> None:
         """Count a sound record; a patch is in force before a failure, a loose one before others."""

@@ -13,6 +13,7 @@ from ffr.patches.media import MissingMediaError
 from ffr.patches.patch import EvidencePatch, NoPatch, PatchFrame
 from ffr.patches.record import CorruptRecordError, StoredDiagnosis, dump_record, load_record
 from ffr.patches.store import PatchStore
+from ffr.patches.verify import verify_store
 
 KEY = "ab" * 32
 JPEG = b"\xff\xd8\xffpixels"
@@ -108,6 +109,27 @@ def test_corrupt_record_becomes_a_counted_miss(tmp_path: Path) -> None:
     assert len(list((tmp_path / "quarantine").iterdir())) == 1
     store.put(KEY, record)
     assert store.get(KEY) == record
+
+
+def test_a_damaged_read_only_store_gives_misses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PatchStore(tmp_path)
+    store.put(KEY, record_of(store))
+    record, image = next((tmp_path / "records").rglob("*.json")), next(tmp_path.rglob("*.jpg"))
+
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "replace", read_only)
+    image.write_bytes(b"x")
+    assert store.get(KEY) is None
+    record.write_bytes(b"x")
+    assert store.get(KEY) is None
+    assert (record.read_bytes(), image.read_bytes()) == (b"x", b"x")
+    assert (store.counters.misses, store.counters.corrupt) == (2, 2)
+    with pytest.raises(StoreError, match="cannot quarantine"):
+        verify_store(store, repair=True)
 
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt"])
