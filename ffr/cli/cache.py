@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ffr.cli.cache_job import cache_job
 from ffr.cli.cache_shrink import shrink
 from ffr.cli.shared import AsJson, print_json, progress_bar
 from ffr.patches.compact import DEFAULT_SHARD_BYTES, compact_store
@@ -22,6 +23,7 @@ from ffr.patches.walk import need_store
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Make, check, share and tidy evidence patches.")
+app.command("build")(cache_job)
 app.command("shrink")(shrink)
 
 Store = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the patch store.")]

@@ -14,16 +14,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffr.errors import FfrError
+from ffr.patches.files import StoreError
 
 __all__ = ["BadIndexError", "Entry", "Kind", "ShardIndex", "pack_index"]
 
 _MAGIC = b"ffrindx1"
 _HEAD = struct.Struct(">8sQ")
 _ROW = 48
+_MEND = "copy the whole shards folder again, or run `ffr cache verify --repair`"
 
 
-class BadIndexError(FfrError):
+class BadIndexError(StoreError):
     """The file is no index of ours, or it is torn."""
 
 
@@ -81,7 +82,7 @@ class ShardIndex:
         expected = _HEAD.size + self._count * _ROW
         if magic != _MAGIC or os.fstat(self._file.fileno()).st_size != expected:
             self._file.close()
-            raise BadIndexError(f"{path} is torn or no shard index")
+            raise BadIndexError(f"{path} is torn or no shard index; {_MEND}")
 
     def __len__(self) -> int:
         return self._count
@@ -121,7 +122,7 @@ class ShardIndex:
     def _read(self, start: int, count: int) -> bytes:
         rows = os.pread(self._file.fileno(), count * _ROW, _HEAD.size + start * _ROW)
         if len(rows) != count * _ROW:
-            raise BadIndexError(f"{self._path} was cut short")
+            raise BadIndexError(f"{self._path} was cut short; {_MEND}")
         return rows
 
 
@@ -129,5 +130,5 @@ def _unpack(row: bytes) -> Entry:
     try:
         kind = Kind(row[32])
     except ValueError as error:
-        raise BadIndexError("a row of a shard index is damaged") from error
+        raise BadIndexError(f"a row of a shard index is damaged; {_MEND}") from error
     return Entry(row[:32].hex(), kind, int.from_bytes(row[40:]), int.from_bytes(row[33:40]))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ffr.patches.files import StoreError
-from ffr.patches.shard_index import BadIndexError, Entry, Kind, ShardIndex
+from ffr.patches.shard_index import Entry, Kind, ShardIndex
 
 __all__ = ["Shard", "ShardSet"]
 
@@ -36,8 +36,6 @@ class Shard:
             self.index = ShardIndex(index_path)
             if not self.path.is_file():
                 raise StoreError(f"shard {self.path} is missing; {_MEND}")
-        except BadIndexError as error:
-            raise StoreError(f"{error}; {_MEND}") from error
         except OSError as error:
             raise StoreError.from_os_error("read", index_path, error) from error
 
@@ -49,8 +47,6 @@ class Shard:
         """
         try:
             return self.index.find(name, kind)
-        except BadIndexError as error:
-            raise StoreError(f"{error}; {_MEND}") from error
         except OSError as error:
             raise StoreError.from_os_error("read", self.index_path, error) from error
 

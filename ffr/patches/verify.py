@@ -142,9 +142,9 @@ class _Verification:
             if sha in bad_images or not self.store.media.path(sha).exists():
                 try:
                     self.store.media.get(sha)
-                except (MissingMediaError, CorruptMediaError) as error:
+                except StoreError as error:
                     self._problem("missing_image", path, str(error))
-                    if self.repair:
+                    if self.repair and isinstance(error, MissingMediaError | CorruptMediaError):
                         move_to_quarantine(path, self.store.root, required=True)
                     return
         self._sound(key, record, loose=True)

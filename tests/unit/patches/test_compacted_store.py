@@ -150,7 +150,10 @@ def test_a_damaged_index_is_an_error_with_a_fix_and_made_anew(kit: Any, store: P
     compact_store(store)
     (index,) = store.shards.root.glob("*.idx")
     whole = index.read_bytes()
+    store.put(kit.key(9), kit.patch_record(store, 9, shades=(2,)))  # its image is in the shard
     index.write_bytes(whole[:-1])
+    kinds = [p.kind for p in verify_store(PatchStore(store.root)).problems]
+    assert kinds == ["bad_index", "missing_image"]
     with pytest.raises(StoreError, match="verify --repair"):
         PatchStore(store.root).get(kit.key(0))
     assert [p.kind for p in verify_store(PatchStore(store.root), repair=True).problems] == [

@@ -8,10 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ffr.config.teacher import StoreConfig, TeacherConfig
 from ffr.patches.compact import compact_store
 from ffr.patches.local_cache import LocalCache
 from ffr.patches.media import MediaStore
 from ffr.patches.store import PatchStore, local_image_cache
+from ffr.teacher.build import build_teacher
+from ffr.teacher.stored import StoredTeacher
 
 
 def files_under(root: Path) -> list[Path]:
@@ -83,3 +86,14 @@ def test_the_configuration_makes_the_cache(tmp_path: Path) -> None:
     cache = local_image_cache(str(tmp_path), 0.5)
     assert cache is not None
     assert (cache.root, cache.max_bytes) == (tmp_path, 500_000_000)
+
+
+def test_a_teacher_reads_through_the_configured_cache(tmp_path: Path) -> None:
+    store = StoreConfig(local_cache=str(tmp_path / "local"), local_cache_gb=1)
+    teacher = build_teacher(
+        TeacherConfig(kind="replay"), store, store_dir=tmp_path / "store", media_root=tmp_path
+    )
+    assert isinstance(teacher, StoredTeacher)
+    cache = teacher.store.media.cache
+    assert cache is not None
+    assert (cache.root, cache.max_bytes) == (tmp_path / "local", 10**9)
