@@ -1,7 +1,9 @@
-"""Recall and false alarms of the leak gate on two labelled halves.
+"""Recall and false alarms of the leak gate on labelled patches.
 
-``development.jsonl`` is the half the rules were improved against; ``held_out.jsonl`` was written
-before any rule was touched. Labels: ``direct`` (the answer can be read off), ``partial`` (it can
+``development.jsonl`` is the half the rules were improved against.  ``held_out.jsonl`` was written
+before any rule was touched, and its single misses were never looked at; but its totals were, more
+than once.  ``fresh.jsonl`` was written when the rules were finished and measured once.  One author
+wrote all three and the rules.  Labels: ``direct`` (the answer can be read off), ``partial`` (it can
 be worked out, narrowed down or guessed), ``harmless``.
 
     python benchmarks/leaks.py [--misses] [--speed]
@@ -22,7 +24,7 @@ from ffr.teacher.leakage import check_patch
 from ffr.teacher.leakage.cases import HARMLESS, LeakCase, read_cases
 
 _SETS = Path(__file__).resolve().parent / "leak_set"
-_HALVES = ("development", "held_out")
+_HALVES = ("development", "held_out", "fresh")
 _TARGETS = {"direct": 0.98, "partial": 0.90}
 _FALSE_ALARMS = 0.05
 
@@ -75,7 +77,7 @@ def speed() -> None:
     for piece in ("1, ", "1 and ", "one ", "1:", "(", "a b ", "no ", "not 1 ", "a", "1", " ", "B ",
                   "option ", "a-", "0x", "\u0301", "不", "the answer is "):
         seconds = []
-        for size in (1 << 16, 1 << 18, 1 << 20):
+        for size in (1 << 14, 1 << 16, 1 << 18):
             text = (piece * (size // len(piece) + 1))[:size]
             patch = EvidencePatch.model_construct(
                 error_types=("temporal",), guidance=text, key_times_s=(), temporal_markers=(),
@@ -89,17 +91,17 @@ def speed() -> None:
 
 
 def main() -> int:
-    """Print the report; exit code 1 when a target is missed on either half."""
+    """Print the report; exit code 1 when a target is missed on any part or on all together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--misses", action="store_true",
                         help="print the cases of the development half that were judged wrong")
-    parser.add_argument("--half", choices=_HALVES, help="only this half")
+    parser.add_argument("--half", choices=_HALVES, help="only this part")
     parser.add_argument("--speed", action="store_true", help="also measure time")
     given = parser.parse_args()
     met = True
     for half in [given.half] if given.half else _HALVES:
         cases = list(read_cases(_SETS / f"{half}.jsonl"))
-        # The misses of the held-out half stay unseen, so that no rule is made for them.
+        # The misses of the others stay unseen, so that no rule is made for them.
         met &= report(half, cases, shown=given.misses and half == "development")
     if given.speed:
         speed()
