@@ -42,6 +42,7 @@ _CALLS_PER_WORKER = 200  # then a fresh one: native libraries leak
 _MAX_TEXT = 4_000
 _MAX_LABEL = 120
 _BYTES_PER_PIXEL = 3
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _FAILED: dict[Boundary, str] = {
     "decode": "The video could not be decoded for this call. Try another moment or another tool.",
     "tool": "The tool failed. Try other arguments or another tool.",
@@ -261,7 +262,7 @@ class ToolRunner:
             kind: Boundary = "timeout" if error.timed_out else boundary
             detail = self._hiding.for_log(f"in phase {error.phase!r}: {error}")
             return _failed(tool.name, arguments, kind, detail)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except _NONSENSE as error:
             self._drop(worker)  # it talks nonsense: broken, or taken over
             detail = self._hiding.for_log(f"malformed answer: {error!r:.500}")
             return _failed(tool.name, arguments, "tool", detail)
