@@ -44,6 +44,7 @@ __all__ = ["CacheJob"]
 
 _TRIED_AGAIN = frozenset({"timeout", "deadline", "provider_error", "circuit_open"})
 _ENDS_THE_JOB = frozenset({"budget_spent"})
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class CacheJob:
@@ -174,6 +175,7 @@ class CacheJob:
             display.totals(totals)
 
         with self._cluster():
+            self._listen(display)  # Ray puts handlers of its own in the place of ours
             self._lanes = self._make_lanes(inputs, base_url)
             try:
                 groups: Sequence[VideoGroup] = work.groups
@@ -232,23 +234,26 @@ class CacheJob:
     @contextlib.contextmanager
     def _stoppable(self, display: Display) -> Iterator[None]:
         """The first signal finishes what is under way, the second one ends at once."""
+        self._listen(display)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _listen(self, display: Display) -> None:
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
 
         def stop() -> None:
             self._stopped = True
-            for number in signals:
+            for number in _SIGNALS:
                 loop.remove_signal_handler(number)
             display.say("finishing what is under way; a second signal ends at once")
             self._stop_lanes()
 
-        for number in signals:
-            loop.add_signal_handler(number, stop)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+        if not self._stopped:
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, stop)
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[None]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ffr.cache_jobs.items import ItemResult, VideoGroup
@@ -22,12 +24,20 @@ __all__ = ["RayLane", "ray_cluster"]
 
 _AT_ONCE = 1000
 _CLOSE_S = 30.0
+_CONNECT_S = 10.0
 
 
 class _Actor:
-    """What runs on the cluster: a ``GroupWorker`` that speaks JSON."""
+    """What runs on the cluster: a ``GroupWorker`` that speaks JSON.
 
-    def __init__(self, setup: str) -> None:
+    Args:
+        setup: a ``WorkerSetup``.
+        folder: where the job was started; relative paths in the configuration start there.
+    """
+
+    def __init__(self, setup: str, folder: str) -> None:
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
         self._setup = WorkerSetup.model_validate_json(setup)
         self._worker: GroupWorker | None = None
         self._stopped = False
@@ -118,7 +128,7 @@ class RayLane:
 
         remote: Any = ray.remote(_Actor)
         options = remote.options(num_cpus=self._config.cpus_per_worker, max_concurrency=_AT_ONCE)
-        actor = options.remote(self._setup.model_dump_json())
+        actor = options.remote(self._setup.model_dump_json(), str(Path.cwd()))
         if self._stopped:
             actor.stop.remote()
         return actor
@@ -148,6 +158,7 @@ def ray_cluster(config: RayConfig, workers: int) -> Iterator[None]:
         if config.address is None and "RAY_ADDRESS" not in os.environ:
             cpus = max(1, -(-int(workers * config.cpus_per_worker * 1000) // 1000))
             options = {"num_cpus": cpus, "include_dashboard": False}
+        _check_reachable(config.address)
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -160,3 +171,21 @@ def ray_cluster(config: RayConfig, workers: int) -> Iterator[None]:
     finally:
         if mine:
             ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Ray itself waits for minutes before it says that nobody listens.
+
+    Raises:
+        UserError: ``address`` names a host and port, and no connection can be made.
+    """
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"ray.address={address!r} does not answer ({error}); start a cluster with "
+            "`ray start --head`, give its address, or set ray.address=null to start Ray here"
+        ) from error

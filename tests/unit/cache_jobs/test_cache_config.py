@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ffr.cli.cache_job import _shard
 from ffr.config.cache import CacheConfig
 from ffr.config.load import dump_config, load_as
 from ffr.errors import UserError
@@ -69,3 +70,11 @@ def test_a_training_layer_with_data_teacher_and_store_can_be_shared(tmp_path):
     shared = "data: {train: t.jsonl, media_root: m}\nteacher: {model: m1}\nstore: {path: p}\n"
     config = load(tmp_path, shared + "failures: {unanswered: true}\n")
     assert (config.teacher.model, config.store.path) == ("m1", "p")
+
+
+def test_a_shard_is_one_of_several_parts():
+    assert _shard("0/1") == (0, 1)
+    assert _shard("3/4") == (3, 4)
+    for wrong in ("4/4", "-1/4", "1", "a/b", "0/0", ""):
+        with pytest.raises(UserError, match="0 <= I < N"):
+            _shard(wrong)
