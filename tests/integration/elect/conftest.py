@@ -62,11 +62,15 @@ def texts_of(body: dict[str, Any]) -> list[str]:
 
 @dataclass
 class Upstream:
-    """What the server did; ``reply`` and ``latency_s`` may be changed while it runs."""
+    """What the server did; ``reply`` and ``latency_s`` may be changed while it runs.
+
+    No request is answered before ``hold_until`` of them have come.
+    """
 
     base_url: str = ""
     reply: Reply = lambda body: "<score>1</score>" if is_referee(body) else said("B")
     latency_s: float = 0.0
+    hold_until: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -87,6 +91,8 @@ class Upstream:
             gone = asyncio.create_task(self._gone(request))
             try:
                 done, _ = await asyncio.wait({gone}, timeout=self.latency_s or 0.0001)
+                while not done and self.counts["started"] < self.hold_until:
+                    done, _ = await asyncio.wait({gone}, timeout=0.01)
             finally:
                 gone.cancel()
             if done:

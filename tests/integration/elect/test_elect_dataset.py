@@ -54,7 +54,7 @@ def lines(folder):
 
 
 async def test_every_question_is_elected_graded_and_kept(upstream, dataset, tmp_path) -> None:
-    upstream.latency_s = 0.01
+    upstream.hold_until = 6  # questions run together, not one after the other
 
     def reply(body):
         number = number_of(upstream, body)
@@ -74,7 +74,7 @@ async def test_every_question_is_elected_graded_and_kept(upstream, dataset, tmp_
     assert summary["tokens"]["prompt"] == 6 * 4 * 100
     assert seen[0] == (0, 7)
     assert seen[-1] == (7, 7)
-    assert upstream.most_at_once > 3  # questions run together, not one after the other
+    assert upstream.most_at_once >= 6
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
 
 

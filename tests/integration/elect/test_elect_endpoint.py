@@ -110,7 +110,7 @@ async def test_failures_are_invalid_votes_and_tell_no_secret(upstream, video, mo
 
 
 async def test_the_batch_is_asked_concurrently(upstream, video) -> None:
-    upstream.latency_s = 0.05
+    upstream.hold_until = 3
     await held(upstream, video, config_for(upstream, referee=RefereeConfig(when="off")))
     assert upstream.most_at_once == 3
 
