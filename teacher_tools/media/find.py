@@ -93,6 +93,7 @@ class _Sorter:
 def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep) -> None:
     missing = ticks
     skipping = True
+    patient = False
     back_offs = 0
     position: int | None = min(missing[0], source.last_tick)
     if source.counted or (source.at_start and _in_first_group(source, missing[0])):
@@ -112,6 +113,7 @@ def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep
                 skip=skipping,
                 from_start=position is None,
                 count=source.counted,
+                patient=patient,
                 on_done=sorter,
             )
             walk.run()
@@ -126,6 +128,9 @@ def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep
                     keep(tick, walk.first_frame, not walk.first_frame.is_corrupt)
                 return
             first_dts = walk.first_dts
+        if position is None and not patient:
+            patient = True  # the file may begin long before its first keyframe
+            continue
         if position is None:
             raise UndecodableError(
                 f"video {source.name!r} gave no frame for {source.seconds(missing[0]):.3f} s; "

@@ -142,9 +142,21 @@ class Source:
         return True
 
     def packets(self, deadline: Deadline) -> Iterator[Packet[VideoStream]]:
-        """Packets of the video from here to the end."""
+        """Packets of the video from here to the end.
+
+        Raises:
+            UndecodableError: they are encrypted.
+        """
         self.at_start = False
-        return packets(self._container, self.stream, deadline)
+        following = packets(self._container, self.stream, deadline)
+        for packet in following:
+            if packet.has_sidedata("encryption_info"):
+                raise UndecodableError(
+                    f"video {self.name!r} is encrypted; decrypt it, this project has no keys"
+                )
+            yield packet
+            break
+        yield from following
 
     def tick(self, t_s: float) -> int:
         """Last tick at or before ``t_s`` seconds from container start."""
@@ -244,6 +256,8 @@ class Source:
         if duration > 0 and rate <= 0 and stream.frames > 0:
             rate = stream.frames / duration
         if duration > 0 and rate > 0:
+            if self.format_name == "mpeg":  # estimated from decoding times
+                duration = max(duration, self._tail_end(duration))
             return duration, rate
         return self._scan(duration)
 

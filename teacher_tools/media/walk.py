@@ -71,8 +71,10 @@ class Catch:
 
     def see(self, packet: Packet[VideoStream]) -> None:
         """Learn from a packet before it is decoded."""
+        if packet.is_discard:
+            return  # cut away by an edit list, with times that mean nothing
         pts = packet.pts
-        if pts is not None and pts <= self.tick and not packet.is_discard:
+        if pts is not None and pts <= self.tick:
             self.due = pts if self.due is None else max(self.due, pts)
         if packet.dts is not None and packet.dts > self.tick:
             self.beyond += 1
@@ -131,6 +133,7 @@ class Walk:
         from_start: the source starts at the beginning of the file.
         count: presentation times are worthless; the n-th picture shown gets the time of the n-th
             packet. Needs ``from_start``.
+        patient: read on until the first frame comes, however late.
         on_done: called once for each catch that is final, as early as possible.
 
     Attributes:
@@ -149,6 +152,7 @@ class Walk:
         skip: bool,
         from_start: bool,
         count: bool = False,
+        patient: bool = False,
         on_done: Callable[[Catch], None],
     ) -> None:
         self._source = source
@@ -159,6 +163,12 @@ class Walk:
         self._skip = skip and not count and self._context.name in _SKIPPING_CODECS
         self._clock: deque[int] | None = deque() if count else None
         self._trusted_from: int | None = None
+        self._next_key: int | None = None
+        self._inside = 0  # packets given to the decoder less frames it gave
+        self._delay: int | None = None
+        self._patient = patient
+        self._lag = 0
+        self._started = False
         self.from_start = from_start
         self._on_done = on_done
         self.first_dts: int | None = None
@@ -169,7 +179,7 @@ class Walk:
         self._context.skip_frame = "DEFAULT"
         reading = True
         while self._waiting:
-            while reading and len(self._window) < _LOOKAHEAD and not self._all_known():
+            while reading and len(self._window) < _LOOKAHEAD and self._wants_more():
                 packet = next(self._source, None)
                 if packet is None:
                     reading = False
@@ -184,8 +194,10 @@ class Walk:
             self._on_done(catch)
         self._waiting = []
 
-    def _all_known(self) -> bool:
-        return all(catch.beyond >= 2 for catch in self._waiting)
+    def _wants_more(self) -> bool:
+        if self._patient and not self._started:
+            return True
+        return any(catch.beyond < 2 for catch in self._waiting)
 
     def _read(self, packet: Packet[VideoStream]) -> None:
         if self._clock is not None:
@@ -196,10 +208,12 @@ class Walk:
             self.first_dts = packet.dts if packet.dts is not None else packet.pts
         stamp = packet.pts if packet.pts is not None else packet.dts
         if self._trusted_from is None and packet.is_keyframe and stamp is not None:
-            self._trusted_from = stamp
+            self._trusted_from = stamp + self._lag
             start = self._stream.start_time
             if start is not None and stamp <= start:
                 self.from_start = True
+        elif self._next_key is None and packet.is_keyframe and stamp is not None:
+            self._next_key = stamp
         if packet.pts is None:
             self._skip = False
         if stamp is not None and self._is_trusted(stamp):
@@ -214,6 +228,32 @@ class Walk:
             return True
         return self._trusted_from is not None and pts >= self._trusted_from
 
+    def _count(self, fed: bool, frames: list[av.VideoFrame]) -> None:
+        """Give frames their times by counting; a growing delay means that one was lost."""
+        assert self._clock is not None
+        self._inside += fed
+        for frame in frames:
+            self._inside -= 1
+            frame.pts = self._clock.popleft() if self._clock else None
+            self._delay = self._inside if self._delay is None else self._delay
+        if self._delay is not None and self._inside > self._delay:
+            for catch in self._waiting:  # from here on the count is wrong
+                catch.due = _NEVER
+
+    def _starts_whole(self, pts: int) -> bool:
+        """Whether the first frame is the keyframe itself; else trust only what comes much later.
+
+        With intra refresh there is no whole keyframe: the decoder keeps frames back until the
+        stream says that the picture is complete, and some streams say so too early (seen with
+        x264). After the next such round it is.
+        """
+        key = self._trusted_from
+        if self.from_start or key is None or pts <= key:
+            return True
+        self._lag = pts - key
+        self._trusted_from = None if self._next_key is None else self._next_key + self._lag
+        return self._is_trusted(pts)
+
     def _decode(self, packet: Packet[VideoStream] | None) -> None:
         if packet is not None and self._skip:
             wanted = any(catch.due == packet.pts for catch in self._waiting)
@@ -221,16 +261,17 @@ class Walk:
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
-            if self._clock is not None:
-                for catch in self._waiting:  # from here on the count may be wrong
-                    catch.due = _NEVER
-            return  # a damaged packet; the catches know that their frame is missing
+            frames = []  # a damaged packet; the catches know that their frame is missing
+        if self._clock is not None:
+            self._count(packet is not None, frames)
         for frame in frames:
-            if self._clock is not None:
-                frame.pts = self._clock.popleft() if self._clock else None
             pts = frame.pts
             if pts is None or not self._is_trusted(pts):
                 continue
+            if not self._started:
+                self._started = True
+                if not self._starts_whole(pts):
+                    continue
             if self.first_frame is None:
                 self.first_frame = frame
             for catch in self._waiting:
