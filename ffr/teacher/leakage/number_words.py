@@ -108,24 +108,26 @@ def _translated(match: re.Match[str]) -> str:
 def _spoken(match: re.Match[str]) -> str:
     """A run of number words as the numbers it means, separated by spaces."""
     said: list[int] = []
-    room = 0  # the next word must be smaller than this to continue the number
+    thousands = current = room = 0  # the next word continues the number if smaller than room
     for word in re.findall(r"[a-z]+", match.group().lower()):
         if word == "and":
             continue
-        if word in ("hundred", "thousand"):
-            factor = 100 if word == "hundred" else 1000
-            if said and 0 < said[-1] < factor:
-                said[-1] *= factor
-            else:
-                said.append(factor)
-            room = factor
-            continue
-        value = _SPOKEN[word]
-        if said and 0 < value < room:
-            said[-1] += value
+        if word == "hundred" and 0 < current < 100:
+            current, room = 100 * current, 100
+        elif word == "thousand" and 0 < current and not thousands:
+            thousands, current, room = 1000 * current, 0, 1000
         else:
-            said.append(value)
-        room = 10 if value >= 20 else 0
+            value = _SPOKEN.get(word) or {"hundred": 100, "thousand": 1000}.get(word, 0)
+            if not 0 < value < room:
+                if thousands or current or room:
+                    said.append(thousands + current)
+                thousands = current = 0
+            current += value
+            room = 10 if 20 <= value < 100 else {100: 100, 1000: 1000}.get(value, 0)
+            if value == 0:
+                said.append(0)
+    if thousands or current:
+        said.append(thousands + current)
     return " ".join(map(str, said))
 
 

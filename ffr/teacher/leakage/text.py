@@ -119,7 +119,7 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= left:
             word = word[: -len(ending)]
             break
-    if len(word) > 3 and word[-1] in "ey":
+    if (len(word) > 3 and word[-1] == "e") or (len(word) > 4 and word[-1] == "y"):
         word = word[:-1]
     if len(word) > 3 and word[-1] == word[-2] and (word[-1] not in "sl" or len(word) > 6):
         word = word[:-1]
