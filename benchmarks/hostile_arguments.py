@@ -92,11 +92,12 @@ def _fitting(rng: random.Random, schema: dict[str, Any], duration_s: float) -> o
     if "enum" in schema:
         return rng.choice(schema["enum"])
     kind = kinds[0]
+    values: list[Any]
     if kind == "array":
         count = rng.randint(schema.get("minItems", 0), schema["maxItems"])
         values = [_fitting(rng, schema["items"], duration_s) for _ in range(count)]
         if count == 4 and rng.random() < 0.8:  # a box: left < right, top < bottom
-            (x0, x1), (y0, y1) = sorted(values[::2], key=float), sorted(values[1::2], key=float)
+            (x0, x1), (y0, y1) = sorted(values[::2]), sorted(values[1::2])
             values = [x0, y0, x1, y1]
         return values
     if kind == "string":

@@ -89,7 +89,7 @@ def mutate(rng: random.Random, data: bytes, others: Sequence[bytes]) -> tuple[st
 def _bit_flips(rng: random.Random, data: bytes, _: Sequence[bytes]) -> bytes:
     spoilt = bytearray(data)
     end = len(spoilt) if rng.random() < 0.5 else min(len(spoilt), 2_000)  # headers come first
-    for _ in range(rng.choice((1, 4, 32, 256)) if end else 0):
+    for _flip in range(rng.choice((1, 4, 32, 256)) if end else 0):
         spoilt[rng.randrange(end)] ^= 1 << rng.randrange(8)
     return bytes(spoilt)
 

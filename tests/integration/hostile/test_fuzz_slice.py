@@ -15,18 +15,18 @@ from teacher_tools.media import VideoReader
 def test_hostile_arguments_are_answered_or_refused(
     hostile: Any, runner: ToolRunner, bait: Any, folder: Path
 ) -> None:
-    tally = hostile.arguments(runner, 600, 1, folder, bait)
+    tally = hostile.arguments(runner, 300, 1, folder, bait)
     assert tally.violations == []
     assert set(tally.outcomes) == {"evidence", "refused"}
-    assert min(tally.outcomes.values()) > 60
+    assert min(tally.outcomes.values()) > 30
 
 
 def test_spoilt_videos_end_at_the_decode_boundary(
     hostile: Any, runner: ToolRunner, bait: Any, folder: Path
 ) -> None:
-    tally = hostile.media(runner, 65, 1, folder, bait)
+    tally = hostile.media(runner, 52, 1, folder, bait)
     assert tally.violations == []
-    assert sum(tally.outcomes.values()) == 130
+    assert sum(tally.outcomes.values()) == 104
     assert tally.outcomes["evidence"] > 10
     assert tally.outcomes["failure: decode"] > 10
 
