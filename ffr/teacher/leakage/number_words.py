@@ -114,7 +114,7 @@ def _spoken(match: re.Match[str]) -> str:
             continue
         if word == "hundred" and 0 < current < 100:
             current, room = 100 * current, 100
-        elif word == "thousand" and 0 < current and not thousands:
+        elif word == "thousand" and current > 0 and not thousands:
             thousands, current, room = 1000 * current, 0, 1000
         else:
             value = _SPOKEN.get(word) or {"hundred": 100, "thousand": 1000}.get(word, 0)
