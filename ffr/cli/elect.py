@@ -183,7 +183,7 @@ def _one(
     sheet = None
     if record.cited:
         sheet = folder / "contact_sheet.png"
-        save_sheet(cited_evidence(held.video, held.scale, record.cited), sheet)
+        save_sheet(cited_evidence(real, held.video, held.scale, record.cited), sheet)
     if as_json:
         shown = None if sheet is None else str(sheet)
         print_json({**record.model_dump(mode="json"), "contact_sheet": shown})
