@@ -2,9 +2,9 @@
 
 ``development.jsonl`` is the half the rules were improved against.  ``held_out.jsonl`` was written
 before any rule was touched; its single misses were never printed, but its totals led to more
-development cases, so it is no longer blind.  ``fresh.jsonl`` was written when the rules were finished and measured once.  One author
-wrote all three and the rules.  Labels: ``direct`` (the answer can be read off), ``partial`` (it can
-be worked out, narrowed down or guessed), ``harmless``.
+development cases, so it is no longer blind.  ``fresh.jsonl`` was written when the rules were
+finished and measured once.  One author wrote all three and the rules.  Labels: ``direct`` (the
+answer can be read off), ``partial`` (worked out, narrowed down or guessed), ``harmless``.
 
     python benchmarks/leaks.py [--misses] [--speed]
 """
