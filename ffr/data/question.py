@@ -64,7 +64,8 @@ class Question(AskedQuestion):
     Attributes:
         answer: the letter for ``choice``, else the value as text.
         family: a label for reports (``visible``, ``temporal``, ``spatial`` in the demo world).
-        gold_spans: where the evidence is; for evaluation only, never shown to any model.
+        gold_spans: where the evidence is; for evaluation, and for ``teacher.kind: annotations``,
+            which makes patches of them; no other part shows them to a model.
     """
 
     answer: str = Field(min_length=1)

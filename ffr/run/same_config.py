@@ -15,6 +15,9 @@ _MAY_CHANGE = (
     "teacher.base_url", "teacher.api_key_env", "teacher.call_timeout_s", "teacher.deadline_s",
     "teacher.retries", "teacher.concurrency", "teacher.breaker_failures",
     "teacher.breaker_reset_s", "teacher.max_calls", "teacher.abort_failure_rate",
+    "teacher.step_deadline_s", "teacher.requests_per_minute", "teacher.tokens_per_minute",
+    "teacher.max_requests", "teacher.max_total_tokens", "teacher.max_cost", "teacher.price_input",
+    "teacher.price_output", "teacher.on_budget_spent", "teacher.token_limit_field",
 )
 """Keys that change how or how long a run works, not what it learns from."""
 
