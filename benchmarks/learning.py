@@ -35,6 +35,8 @@ _PAPER = ("repair.when=always", "repair.max_per_question=null", "repair.train_co
           "advantage.groups=joint")
 ARMS: dict[str, tuple[str, ...]] = {
     "plain": ("teacher.kind=none", "advantage.groups=joint", "repair.train_context=patched"),
+    "plain_low": ("teacher.kind=none", "advantage.groups=joint", "repair.train_context=patched",
+                  "grpo.lr=5e-5"),
     "plain_more": ("teacher.kind=none", "advantage.groups=joint", "repair.train_context=patched",
                    "grpo.group_size=14"),
     "paper": _PAPER,
@@ -43,8 +45,11 @@ ARMS: dict[str, tuple[str, ...]] = {
     "split_auto": (*_PAPER[:2], "repair.train_context=auto", "advantage.groups=split"),
     "no_signal": (),
 }
+PLAIN = ("plain", "plain_low")
+"""The arms that run longer."""
 TITLES = {
     "plain": "plain GRPO, G = 8",
+    "plain_low": "plain GRPO, G = 8, half the learning rate",
     "plain_more": "plain GRPO, G = 14",
     "paper": "FFR as in the paper (joint)",
     "paper_guarded": "joint, repaired only when better",
@@ -70,7 +75,7 @@ class Job:
     @property
     def steps(self) -> int:
         """How long it trains."""
-        return PLAIN_STEPS if self.arm == "plain" else STEPS
+        return PLAIN_STEPS if self.arm in PLAIN else STEPS
 
 
 def ffr_train(*words: str, log: Path) -> None:
@@ -223,17 +228,15 @@ def table(root: Path, jobs: list[Job]) -> str:
 
 
 def _equal_seconds(jobs: list[Job], seconds_of: dict[str, float]) -> list[str]:
-    """Plain GRPO read off at the seconds each arm took for its steps."""
-    first = f"learning_{EVERY}.json"
-    plain = [j for j in jobs if j.arm == "plain" and (j.folder / first).is_file()]
+    """Plain GRPO read off at the seconds each other arm took for its steps."""
     lines = []
     for arm, seconds in seconds_of.items():
-        if arm == "plain":
-            continue
-        values = [v for j in plain if (v := _accuracy_at(j, seconds)) is not None]
-        if values:
-            lines.append(f"- plain GRPO after the {seconds:.0f} s of “{TITLES[arm]}”: "
-                         f"{_spread(values)}")
+        for baseline in PLAIN:
+            runs = [j for j in jobs if j.arm == baseline and (j.folder / "summary.json").is_file()]
+            values = [v for j in runs if (v := _accuracy_at(j, seconds)) is not None]
+            if values and arm not in PLAIN:
+                lines.append(f"- {TITLES[baseline]}, after the {seconds:.0f} s of "
+                             f"“{TITLES[arm]}”: {_spread(values)}")
     return lines
 
 
