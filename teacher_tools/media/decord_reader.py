@@ -5,7 +5,8 @@ the container's clock.  What it does with some files cannot be mended from outsi
 video_io §3; tested as such):
 
 - MPEG-TS and MPEG-PS make it hang or return other frames: refused, remux first.
-- Open GOPs and edit lists: some frames are others than the one on screen.
+- Open GOPs, intra refresh, edit lists, MPEG-4 with B-frames, H.264 with B-frames in AVI: some
+  frames are others than the one on screen.
 - Damaged files: a neighbour stands in for a frame, silently; ``intact`` is always True.
 
 It decodes in native code that cannot be interrupted: ``timeout_s`` is looked at between frames

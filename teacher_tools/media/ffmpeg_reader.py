@@ -5,7 +5,8 @@ frame on screen is looked up in an index of all packets (PyAV) and picked by its
 Starting a process costs about 80 ms, the index reads the whole file once.
 
 Known to be wrong, and tested as such: H.264 with B-frames in AVI (no presentation times; the
-default reader counts pictures, ffmpeg guesses).  Damage is noticed only when a frame is missing.
+default reader counts pictures, ffmpeg guesses), and intra refresh (pictures shown before they are
+complete).  Damage is noticed only when a frame is missing.
 """
 
 from __future__ import annotations
