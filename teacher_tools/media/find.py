@@ -112,7 +112,7 @@ def _find_group(source: Source, ticks: list[int], deadline: Deadline, keep: Keep
                 [Catch(tick) for tick in missing],
                 skip=skipping,
                 from_start=position is None,
-                count=source.counted,
+                chunks=source.chunks() if source.counted else None,
                 patient=patient,
                 on_done=sorter,
             )

@@ -37,6 +37,7 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 _EPSILON = Fraction(1, 1_000_000)  # a pts printed as a float and asked for again is the same frame
 _LATEST_S = 10_000_000.0  # keeps ticks inside 64 bits whatever is asked
 _WIDEST_ASPECT = 16
+_CHUNK_HEADER = 8  # bytes of an AVI chunk before its data
 _UNINDEXED = frozenset({"mpegts", "mpeg", "avi"})
 _REORDERED_CODECS = frozenset({"h264", "hevc"})
 
@@ -105,6 +106,13 @@ class Source:
             and context.name in _REORDERED_CODECS
             and bool(context.has_b_frames)
         )
+
+    def chunks(self) -> dict[int, tuple[int, int]]:
+        """Of a counted file: position of each picture's data -> (its rank, its tick)."""
+        entries = [entry for entry in self.stream.index_entries if entry.size]
+        return {
+            entry.pos + _CHUNK_HEADER: (rank, entry.timestamp) for rank, entry in enumerate(entries)
+        }
 
     @property
     def index_shift(self) -> int:

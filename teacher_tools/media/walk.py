@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import av
 from av.container import InputContainer
@@ -131,8 +131,8 @@ class Walk:
         catches: what to look for, filled in place.
         skip: allow skipping of unwanted non-reference frames.
         from_start: the source starts at the beginning of the file.
-        count: presentation times are worthless; the n-th picture shown gets the time of the n-th
-            packet. Needs ``from_start``.
+        chunks: given where presentation times are worthless: position of each packet -> (rank,
+            tick); the n-th picture shown gets the tick of the n-th packet. Needs ``from_start``.
         patient: read on until the first frame comes, however late.
         on_done: called once for each catch that is final, as early as possible.
 
@@ -151,7 +151,7 @@ class Walk:
         *,
         skip: bool,
         from_start: bool,
-        count: bool = False,
+        chunks: Mapping[int, tuple[int, int]] | None = None,
         patient: bool = False,
         on_done: Callable[[Catch], None],
     ) -> None:
@@ -160,8 +160,10 @@ class Walk:
         self._waiting = list(catches)
         self._window: deque[Packet[VideoStream]] = deque()
         self._context = stream.codec_context
-        self._skip = skip and not count and self._context.name in _SKIPPING_CODECS
-        self._clock: deque[int] | None = deque() if count else None
+        self._skip = skip and chunks is None and self._context.name in _SKIPPING_CODECS
+        self._chunks = chunks
+        self._clock: deque[int] = deque()
+        self._rank = -1
         self._trusted_from: int | None = None
         self._next_key: int | None = None
         self._inside = 0  # packets given to the decoder less frames it gave
@@ -200,10 +202,8 @@ class Walk:
         return any(catch.beyond < 2 for catch in self._waiting)
 
     def _read(self, packet: Packet[VideoStream]) -> None:
-        if self._clock is not None:
-            packet.pts = None
-            if packet.dts is not None and packet.size:
-                self._clock.append(packet.dts)
+        if self._chunks is not None:
+            self._place(packet, self._chunks)
         if self.first_dts is None:
             self.first_dts = packet.dts if packet.dts is not None else packet.pts
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -228,9 +228,27 @@ class Walk:
             return True
         return self._trusted_from is not None and pts >= self._trusted_from
 
+    def _place(self, packet: Packet[VideoStream], chunks: Mapping[int, tuple[int, int]]) -> None:
+        """Give a packet its true tick; where some before it are lost, doubt until a keyframe."""
+        packet.pts = None
+        if packet.dts is None or not packet.size:
+            return
+        place = -1 if packet.pos is None else packet.pos
+        rank, packet.dts = chunks.get(place, (self._rank + 1, packet.dts))
+        if rank != self._rank + 1:
+            lost_from = self._clock[-1] if self._clock else packet.dts
+            for catch in self._waiting:
+                if catch.tick >= lost_from - _LOOKAHEAD:
+                    catch.due = _NEVER
+        if packet.is_keyframe:
+            for catch in self._waiting:
+                if catch.tick >= packet.dts:
+                    catch.due = None
+        self._rank = rank
+        self._clock.append(packet.dts)
+
     def _count(self, fed: bool, frames: list[av.VideoFrame]) -> None:
         """Give frames their times by counting; a growing delay means that one was lost."""
-        assert self._clock is not None
         self._inside += fed
         for frame in frames:
             self._inside -= 1
@@ -262,7 +280,7 @@ class Walk:
             frames = self._stream.decode(packet)
         except av.FFmpegError:
             frames = []  # a damaged packet; the catches know that their frame is missing
-        if self._clock is not None:
+        if self._chunks is not None:
             self._count(packet is not None, frames)
         for frame in frames:
             pts = frame.pts
