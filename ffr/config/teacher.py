@@ -10,7 +10,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive
 
-__all__ = ["BlindConfig", "InProcessConfig", "LeakConfig", "StoreConfig", "TeacherConfig"]
+__all__ = [
+    "BlindConfig",
+    "EnvironmentVariable",
+    "InProcessConfig",
+    "LeakConfig",
+    "StoreConfig",
+    "TeacherConfig",
+]
 
 
 def _variable_name(name: str) -> str:
@@ -23,6 +30,10 @@ def _variable_name(name: str) -> str:
     return name
 
 
+EnvironmentVariable = Annotated[str, AfterValidator(_variable_name)]
+"""Name of the variable that holds a key."""
+
+
 def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())  # the workers may be elsewhere
 
@@ -33,7 +44,7 @@ class BlindConfig(Config):
     model: str
     """Name the endpoint knows."""
     base_url: str | None = None
-    api_key_env: Annotated[str, AfterValidator(_variable_name)] = "OPENAI_API_KEY"
+    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"
     samples: Annotated[int, Field(ge=1, le=64)] = 8
     """Answers with the patch, and as many without it; the latter once a question."""
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -80,7 +91,7 @@ class TeacherConfig(Config):
     base_url: str | None = None
     model: str = "gpt-4o"
     """Name the endpoint knows. Also part of the store's keys, for ``in_process`` too."""
-    api_key_env: Annotated[str, AfterValidator(_variable_name)] = "OPENAI_API_KEY"
+    api_key_env: EnvironmentVariable = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key; the key itself is never stored."""
     in_process: InProcessConfig | None = None
     tool_calling: Literal["native", "text"] = "native"
@@ -112,7 +123,7 @@ class TeacherConfig(Config):
     patch_max_pixels: Annotated[int, Field(ge=4096)] | None = None
     """Most pixels of all images of a patch together; larger ones are scaled down."""
     patch_max_seconds: Positive | None = None
-    """Most seconds of video a patch may point at (stretches, see ``ffr.teacher.size``)."""
+    """Most seconds of video a patch may point at (stretches, see ``ffr.patches.size``)."""
     call_timeout_s: Positive = 45.0
     """Wall time of one HTTP call, seconds."""
     deadline_s: Positive = 120.0

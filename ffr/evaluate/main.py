@@ -19,7 +19,7 @@ from ffr.data.question import Question
 from ffr.evaluate.evaluator import evaluate
 from ffr.evaluate.records import EvalRow, accuracy_by_family
 from ffr.patches.files import write_atomic
-from ffr.patches.store import PatchStore
+from ffr.patches.store import PatchStore, local_image_cache
 from ffr.run.folder import RunFolder
 from ffr.teacher.build import build_teacher
 from ffr.train.rendering import PromptRenderer
@@ -44,11 +44,13 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
         if done % 20 == 0 or done % len(questions) == 0:
             folder.append_metrics({"stage": "eval", "step": done, "accuracy": right / done})
 
+    cache = local_image_cache(config.store.local_cache, config.store.local_cache_gb)
     for job in jobs:
         name, _, model = job.partition("=")
         renderer = PromptRenderer(
             config.student, media_root=paths["media_root"], model_path=model,
-            patch_media=PatchStore(paths["store"]).media, frame_cache=paths["frame_cache"],
+            patch_media=PatchStore(paths["store"], cache=cache).media,
+            frame_cache=paths["frame_cache"],
         )
         student = BatchedStudent.load(
             model, config.student, temperature=0.0, max_batch=config.eval.batch_size,

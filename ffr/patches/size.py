@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 from collections.abc import Callable
@@ -34,6 +35,10 @@ class PatchSize:
     seconds: float
     words: int
     regions: int
+
+    def counters(self) -> dict[str, float]:
+        """The same as counters of a diagnosis, to be summed over patches."""
+        return {f"patch_{name}": float(value) for name, value in dataclasses.asdict(self).items()}
 
 
 def patch_size(patch: EvidencePatch, pixels_of: Callable[[str], int]) -> PatchSize:

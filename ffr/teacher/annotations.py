@@ -22,11 +22,11 @@ from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch, NoPatch
 from ffr.repair.protocols import Diagnosis, FailedRollout
 from ffr.teacher.assemble import Draft, assemble
+from ffr.teacher.draft_size import draft_size, fit_pixels_budget
 from ffr.teacher.final_answer import FinalAnswer, FinalAnswerError, RegionAnswer
 from ffr.teacher.health import TeacherHealth
 from ffr.teacher.leakage import check_patch
 from ffr.teacher.pictures import Picture, encode_frames
-from ffr.teacher.size import fit_pixels_budget, patch_size
 from teacher_tools.media import MediaError, VideoReader, resolve_media
 from teacher_tools.runner import ToolRunner
 
@@ -163,7 +163,7 @@ class AnnotationsTeacher:
     def _keep(self, draft: Draft, counters: Counter[str], size: dict[str, float]) -> EvidencePatch:
         draft, scaled = fit_pixels_budget(draft, self._config.patch_max_pixels)
         counters["frames_scaled"] += scaled
-        size.update(patch_size(draft).counters())
+        size.update(draft_size(draft).counters())
         for jpeg in draft.jpegs.values():
             self._media.put(jpeg)
         return draft.patch

@@ -55,7 +55,15 @@ def _short(text: str) -> str:
     return text
 
 
-Guidance = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_plain)]
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; say in a sentence where to look")
+    return text
+
+
+Guidance = Annotated[
+    str, Field(max_length=1000), AfterValidator(_plain), AfterValidator(_not_empty)
+]
 Note = Annotated[str, Field(max_length=400), AfterValidator(_plain), AfterValidator(_short)]
 
 

@@ -16,17 +16,18 @@ from ffr.config.teacher import TeacherConfig
 from ffr.errors import UserError
 from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch, NoPatch
+from ffr.patches.size import seconds_covered
 from ffr.repair.protocols import Diagnosis, FailedRollout
 from ffr.teacher.assemble import Draft, assemble
 from ffr.teacher.chat import CallFailed, ChatModel, ChatReply, ToolRequest
 from ffr.teacher.conversation import Conversation
+from ffr.teacher.draft_size import draft_size, fit_pixels_budget
 from ffr.teacher.final_answer import FinalAnswerError, parse_final_answer
 from ffr.teacher.health import TeacherHealth
 from ffr.teacher.leakage import check_patch
 from ffr.teacher.leakage.blind import BlindTest
 from ffr.teacher.pictures import FirstView, FirstViews, Picture, encode_frames
 from ffr.teacher.prompts import retry_text, system_prompt, task_text
-from ffr.teacher.size import fit_pixels_budget, patch_size, seconds_covered
 from teacher_tools.media import MediaError, resolve_media
 from teacher_tools.runner import ToolRunner
 from teacher_tools.totals import Totals
@@ -333,7 +334,7 @@ class OpenAITeacher:
     def _keep(self, draft: Draft, cost: _Cost) -> EvidencePatch:
         draft, scaled = fit_pixels_budget(draft, self._config.patch_max_pixels)
         cost.counters["frames_scaled"] += scaled
-        cost.size = patch_size(draft).counters()
+        cost.size = draft_size(draft).counters()
         for jpeg in draft.jpegs.values():
             self._media.put(jpeg)
         return draft.patch

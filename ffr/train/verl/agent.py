@@ -20,7 +20,7 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 
 from ffr.config.load import load_config
 from ffr.data.question import Question
-from ffr.patches.store import PatchStore
+from ffr.patches.store import PatchStore, local_image_cache
 from ffr.repair.loop import RepairLoop
 from ffr.repair.rows import TrainRow
 from ffr.run.folder import RunFolder
@@ -66,11 +66,13 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
         self._folder = RunFolder.open(custom.run_dir)
         self._records, self._attempt = self._folder.rollout_log(), self._folder.attempt
         self._run = load_config([self._folder.config_path])
+        store = self._run.store
+        cache = local_image_cache(store.local_cache, store.local_cache_gb)
         self._renderer = PromptRenderer(
             self._run.student,
             media_root=custom.media_root,
             model_path=self.config.actor_rollout_ref.model.path,
-            patch_media=PatchStore(custom.store_dir).media,
+            patch_media=PatchStore(custom.store_dir, cache=cache).media,
             frame_cache=custom.get("frame_cache"),
         )
         self._requests = EngineRequests(

@@ -122,6 +122,12 @@ def test_a_reason_never_repeats_the_value() -> None:
     assert "secret" not in str(info.value)
 
 
+@pytest.mark.parametrize("guidance", ["", " ", "\u200b\n"])
+def test_guidance_must_say_something(guidance: str) -> None:
+    with pytest.raises(FinalAnswerError, match="is empty; say in a sentence"):
+        parse_final_answer(changed(guidance=guidance))
+
+
 @given(st.text(max_size=300))
 def test_arbitrary_text_is_refused_not_crashed_on(text: str) -> None:
     with pytest.raises(FinalAnswerError):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ffr.patches.patch import EvidencePatch, PatchFrame, SpatialRegion
+from ffr.patches.size import PatchSize, seconds_covered
 from ffr.teacher.assemble import Draft
-from ffr.teacher.size import PatchSize, fit_pixels_budget, patch_size, seconds_covered
+from ffr.teacher.draft_size import draft_size, fit_pixels_budget
 from teacher_tools.encode import encode_jpeg
 
 
@@ -33,10 +34,11 @@ def draft(*sizes: tuple[int, int]) -> Draft:
 
 
 def test_size() -> None:
-    size = patch_size(draft((64, 48), (10, 10)))
-    assert size == PatchSize(frames=2, pixels=64 * 48 + 100, seconds=1.0, words=7)
+    size = draft_size(draft((64, 48), (10, 10)))
+    assert size == PatchSize(frames=2, pixels=64 * 48 + 100, seconds=1.0, words=7, regions=1)
     assert size.counters() == {
         "patch_frames": 2.0, "patch_pixels": 3172.0, "patch_seconds": 1.0, "patch_words": 7.0,
+        "patch_regions": 1.0,
     }  # fmt: skip
 
 
