@@ -16,6 +16,7 @@ PURE_PACKAGES = [
     "ffr.config",
     "ffr.data",
     "ffr.demo",
+    "ffr.elect",
     "ffr.patches",
     "ffr.repair",
     "ffr.teacher",
