@@ -42,8 +42,8 @@ from ffr.teacher.toolbox import configured_toolset
 
 __all__ = ["CacheJob"]
 
-_TRIED_AGAIN = frozenset({"timeout", "deadline", "provider_error", "circuit_open"})
-_ENDS_THE_JOB = frozenset({"budget_spent"})
+_TRIED_AGAIN = frozenset({"timeout", "deadline", "provider_error"})
+_ENDS_THE_JOB = frozenset({"budget_spent", "circuit_open"})  # the second after a long wait
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

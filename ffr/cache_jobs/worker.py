@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from ffr.teacher.stored import ClosableTeacher
 __all__ = ["GroupWorker", "WorkerSetup"]
 
 _log = logging.getLogger(__name__)
+_UNREACHABLE = frozenset({"circuit_open", "provider_error", "timeout", "deadline"})
 Told = Callable[[ItemResult], None]
 
 
@@ -30,7 +32,7 @@ class WorkerSetup(BaseModel):
 
     Attributes:
         share: this writer's part (0 to 1] of the teacher's concurrency and budgets.
-        wait_for_teacher_s: how long to wait while the teacher's circuit is open, seconds.
+        wait_for_teacher_s: how long to wait for a teacher that answers nobody, seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +76,7 @@ class GroupWorker:
         )
         self._slots = asyncio.Semaphore(setup.concurrency)
         self._stopping = asyncio.Event()
+        self._down_since: float | None = None
 
     async def run(self, group: VideoGroup, told: Told) -> None:
         """Ask about every item of ``group``; ``told`` gets each result as it comes.
@@ -118,21 +121,27 @@ class GroupWorker:
             told(result)
 
     async def _diagnose(self, item: WorkItem) -> Diagnosis:
-        """The teacher's verdict; an open circuit is waited out instead of burning the list."""
-        gives_up_at = time.monotonic() + self._setup.wait_for_teacher_s
+        """The teacher's verdict; an open circuit is waited out instead of burning the list.
+
+        When the teacher has not answered anybody for too long, the writer stops by itself.
+        """
         while True:
             diagnosis = await self._teacher.diagnose(item.failure.rollout)
-            outcome = diagnosis.outcome
-            closed = not isinstance(outcome, NoPatch) or outcome.reason != "circuit_open"
-            pause = self._setup.teacher.breaker_reset_s
-            if closed or self._stopping.is_set() or time.monotonic() + pause > gives_up_at:
+            reason = diagnosis.outcome.reason if isinstance(diagnosis.outcome, NoPatch) else None
+            if reason not in _UNREACHABLE:
+                self._down_since = None
+            if reason != "circuit_open":
                 return diagnosis
-            try:
+            now = time.monotonic()
+            self._down_since = now if self._down_since is None else self._down_since
+            pause = self._setup.teacher.breaker_reset_s
+            if now + pause - self._down_since > self._setup.wait_for_teacher_s:
+                self.stop()
+            if self._stopping.is_set():
+                return diagnosis
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
-            except TimeoutError:
-                continue
-            return diagnosis
 
 
 def _of(item: WorkItem, diagnosis: Diagnosis) -> ItemResult:

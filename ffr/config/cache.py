@@ -116,7 +116,7 @@ class CacheConfig(Config):
     """Ask again about stored failures that are the teacher's own (a leak, an invalid answer);
     the store allows two tries in all."""
     wait_for_teacher_s: NonNegative = 600.0
-    """How long a worker waits for a teacher whose circuit is open before it gives up, seconds."""
+    """How long a teacher that answers nobody is waited for before the job ends, seconds."""
     report_every_s: Positive = 60.0
     """Where there is no terminal: seconds between two lines of progress."""
     estimate: EstimateConfig = EstimateConfig()

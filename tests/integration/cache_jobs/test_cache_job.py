@@ -69,10 +69,12 @@ def test_several_writers_and_shards_give_the_very_same_store(
     assert len(wanted) > WORK
     before = requests_of(server)
     config = job_config(tmp_path / "writers", server, processes=2)
-    parts = [command(config, "--shard", f"{i}/2", "--json") for i in range(2)]
-    told = [json.loads(part.communicate(timeout=300)[0]) for part in parts]
-    assert [part.returncode for part in parts] == [0, 0]
-    assert sum(one["patches"] for one in told) == WORK
+    part = command(config, "--shard", "0/2", "--json")
+    rest = CacheJob(config.model_copy(update={"processes": 1}), shard=(1, 2)).run()
+    out, err = part.communicate(timeout=300)
+    assert part.returncode == 0, err
+    assert (rest.status, rest.patches + json.loads(out)["patches"]) == ("ok", WORK)
+    assert rest.requests + json.loads(out)["requests"] == WORK
     assert contents(store_of(config)) == wanted
     summary = json.loads((Path(filled.output) / "summary.json").read_text())
     assert requests_of(server) - before == summary["job"]["calls"]
@@ -100,7 +102,7 @@ def test_sigterm_finishes_what_is_under_way_and_the_command_goes_on_from_there(
         assert summary["status"] == "stopped"
         assert summary["not_begun"] == WORK - summary["patches"] > 0
         assert len(list((store_of(config) / "records").glob("*/*/*.json"))) == events["end"]
-        rest = CacheJob(config).run()
+        rest = CacheJob(config.model_copy(update={"processes": 1})).run()
     assert (rest.status, rest.hits + rest.patches) == ("ok", WORK)
     starts = Counter(x["key"] for x in read_journals(journal) if x["event"] == "start")
     assert set(starts.values()) == {1}
@@ -144,13 +146,15 @@ def test_a_broken_video_and_a_dead_teacher_are_counted_and_named(
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in choices))
     data = {"train": str(tmp_path / "q.jsonl"), "media_root": str(tmp_path)}
     with DemoTeacherServer() as gone:
-        quick = {"retries": 0, "breaker_failures": 2, "breaker_reset_s": 0.01}
+        quick = {"retries": 0, "breaker_failures": 2, "breaker_reset_s": 60.0, "concurrency": 2}
         dead = job_config(tmp_path / "job", gone, data=data, teacher=quick, wait_for_teacher_s=0)
     lost = CacheJob(dead).run()
     assert lost.status == "incomplete"
     assert lost.patches == 0
     assert lost.failures["media_error"] == 6
-    assert lost.failures["provider_error"] + lost.failures.get("circuit_open", 0) == 9
+    assert lost.failures["provider_error"] >= 2
+    assert lost.not_begun > 0  # the list is not burnt on a teacher that is not there
+    assert sum(lost.failures.values()) + lost.not_begun == WORK
     assert {o.question_id for o in lost.offenders["media_error"]} >= {choices[0]["id"]}
     mended = CacheJob(job_config(tmp_path / "job", server, data=data)).run()
     assert (mended.patches, mended.failures) == (9, {"media_error": 6})

@@ -122,10 +122,27 @@ async def test_an_open_circuit_is_waited_out_instead_of_burning_the_list(writer,
     await writer(teacher, wait=60.0).run(make.group("v", "a"), results.append)
     assert results[0].outcome == "patch"
     assert len(teacher.asked) == 4
-    patience = FakeTeacher({"q-a": [closed]})
-    await writer(patience, wait=0.0).run(make.group("v", "a"), results.append)
-    assert results[1].outcome == "circuit_open"
-    assert len(patience.asked) == 1
+
+
+async def test_a_teacher_that_answers_nobody_for_too_long_stops_the_writer(writer, make):
+    down = {f"q-{key}": [NoPatch(reason="circuit_open")] for key in "abcdefgh"}
+    down["q-a"] = [NoPatch(reason="provider_error")]
+    teacher, results = FakeTeacher(down), []
+    worker = writer(teacher, concurrency=2, wait=0.02)
+    await worker.run(make.group("v", *"abcdefgh"), results.append)
+    assert 1 <= sum(r.outcome == "circuit_open" for r in results) <= 3
+    assert len(results) < 8
+
+
+async def test_an_answer_in_between_starts_the_waiting_anew(writer, make):
+    closed = NoPatch(reason="circuit_open")
+    teacher = FakeTeacher({f"q-{key}": [closed, PATCH] for key in "abcdefgh"})
+    results: list[ItemResult] = []
+    await writer(teacher, concurrency=1, wait=0.5).run(
+        make.group("v", *"abcdefgh"), results.append
+    )
+    assert {r.outcome for r in results} == {"patch"}
+    assert len(results) == 8
 
 
 async def test_a_stop_ends_the_waiting(writer, make):
