@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ffr.data.question import Question
+from student.parse import parse_choice
 
 __all__ = ["KeyMaker", "canonical_hash", "normalise"]
 
@@ -68,7 +69,7 @@ class KeyMaker:
                 "question": normalise(question.question),
                 "options": _texts_hash(question.options),
                 "gold": _texts_hash((question.answer_type, question.answer)),
-                "wrong": None if wrong_answer is None else normalise(wrong_answer),
+                "wrong": None if wrong_answer is None else _meaning(question, wrong_answer),
                 "teacher": self.teacher_model,
                 "prompt": self.prompt_hash,
                 "tools": dict(self.tool_hashes),
@@ -76,6 +77,14 @@ class KeyMaker:
                 "budget": dict(self.patch_budget),
             }
         )
+
+
+def _meaning(question: Question, wrong_answer: str) -> str:
+    """``B``, ``(B)`` and ``B) book`` are one wrong answer to a multiple-choice question."""
+    letter = (
+        parse_choice(wrong_answer, question.options) if question.answer_type == "choice" else None
+    )
+    return normalise(wrong_answer if letter is None else letter)
 
 
 def _texts_hash(texts: Sequence[str]) -> str:

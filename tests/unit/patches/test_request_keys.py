@@ -29,6 +29,18 @@ def test_equal_meaning_gives_equal_keys() -> None:
     assert key == replace(MAKER, tool_hashes={"zoom": "2", "clip": "1"}).key("v", QUESTION, "B")
 
 
+@pytest.mark.parametrize("said", ["(B)", "B) square", "square", "Option B", "**B**", "Square."])
+def test_a_choice_is_its_letter_however_it_is_said(said: str) -> None:
+    assert MAKER.key("v", QUESTION, said) == MAKER.key("v", QUESTION, "B")
+
+
+def test_an_open_answer_is_not_taken_for_a_letter() -> None:
+    open_question = QUESTION.model_copy(
+        update={"options": (), "answer_type": "text", "answer": "circle"}
+    )
+    assert MAKER.key("v", open_question, "Option B") != MAKER.key("v", open_question, "B")
+
+
 @pytest.mark.parametrize(
     "other",
     [
