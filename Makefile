@@ -60,8 +60,12 @@ lint: .venv ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: .venv ## the benchmarks, one after the other (long; each resumes where it stopped)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script $(ARGS); done
+bench: .venv ## a benchmark: make bench NAME=tools ARGS='...'; without NAME, what there is
+	@if test -n "$(NAME)"; then exec $(PY) benchmarks/$(NAME).py $(ARGS); fi; \
+	for script in $$(grep -l __main__ benchmarks/*.py); do \
+		printf '  %-18s %s\n' "$$(basename $$script .py)" \
+			"$$($(PY) -c 'import ast, sys; print(ast.get_docstring(ast.parse(open(sys.argv[1]).read())).splitlines()[0])' $$script)"; \
+	done
 
 lock: ## resolve the extras cpu and dev anew and rewrite requirements/cpu.lock
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
