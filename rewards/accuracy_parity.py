@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 import re
 
-from ffr.data.question import Question
+from ffr.data.question import AnswerType, Question
 from rewards.text_scores import rouge_f1, word_error_rate
 
-__all__ = ["first_answer", "parity_accuracy", "parity_format"]
+__all__ = ["first_answer", "parity_accuracy", "parity_format", "released_score"]
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
@@ -41,9 +41,17 @@ def parity_accuracy(answer: str, question: Question) -> float:
     Raises:
         UserError: a scoring library is missing.
     """
-    gold = question.answer.strip()
-    answer = answer.strip()
-    match question.answer_type:
+    return released_score(answer, question.answer, question.answer_type)
+
+
+def released_score(answer: str, gold: str, answer_type: AnswerType) -> float:
+    """The same for a gold answer without its question.
+
+    Raises:
+        UserError: a scoring library is missing.
+    """
+    answer, gold = answer.strip(), gold.strip()
+    match answer_type:
         case "choice" | "text":
             return 1.0 if answer == gold else 0.0
         case "number":

@@ -1,0 +1,161 @@
+"""What Video-R2's rewards cost by rules alone: seconds for 10,000 rollouts, by part.
+
+Responses of about 120 words with three times each, in groups of eight, of every answer type; claims
+and events are compared by the lexical encoder unless another is named.
+
+    python benchmarks/scorers.py [--rollouts 10000] [--encoder sentence_transformers] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ffr.config.video_r2 import EncoderConfig, TGrpoConfig, VideoR2RewardConfig
+from ffr.data.question import AnswerType, Question
+from rewards.tgrpo import tgrpo_terms
+from rewards.video_r2.encoders import SentenceEncoder, build_encoder
+from rewards.video_r2.events import claims_from_text
+from rewards.video_r2.reward import component_metrics, group_totals
+from rewards.video_r2.score import ScoredResponse, score_response
+from rewards.video_r2.tac import tac_report, tac_row
+from student.parse import parse_response
+
+GROUP = 8
+DURATION_S = 120.0
+_THINGS = ("red kite", "blue car", "green door", "tall man", "small dog", "white van")
+_VERBS = ("rises", "stops near the gate", "opens slowly", "turns left", "falls", "waits outside")
+_FILLER = (
+    "Let me look again at what happens there.", "Hmm, the light changes a little.",
+    "The camera pans over the street before anything else moves.",
+    "I should check this against the other frames.", "Nothing else seems to matter here.",
+)  # fmt: skip
+_TYPES: tuple[AnswerType, ...] = ("choice", "number", "text", "ocr", "free_form", "regression")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A question, its reference events and eight responses."""
+
+    question: Question
+    grounding: dict[str, str]
+    responses: tuple[str, ...]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rollouts", type=int, default=10_000)
+    parser.add_argument("--encoder", choices=("lexical", "sentence_transformers"),
+                        default="lexical")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    encoder = build_encoder(EncoderConfig(kind=options.encoder))
+    draw = random.Random(0)
+    groups = [make_group(draw, n) for n in range(max(1, options.rollouts // GROUP))]
+    count = GROUP * len(groups)
+    rows = [(g, r) for g in groups for r in g.responses]
+    seconds: dict[str, float] = {}
+
+    scored: list[ScoredResponse] = timed(
+        seconds, "reward (accuracy, format, TAR, gate)",
+        lambda: asyncio.run(score_all(rows, encoder)),
+    )  # fmt: skip
+    chunks = [scored[i : i + GROUP] for i in range(0, count, GROUP)]
+    timed(seconds, "group totals and metrics", lambda: totals(chunks))
+    timed(seconds, "T-GRPO terms", lambda: [contrast(chunk) for chunk in chunks])
+    tac = timed(seconds, "TAC with intervals", lambda: tac_report(
+        [tac_row(g.question, parse_response(r)) for g, r in rows]))  # fmt: skip
+    timed(seconds, "of the reward: times and claims", lambda: [
+        claims_from_text(r, duration_s=DURATION_S, tolerance_s=2.0) for _, r in rows])  # fmt: skip
+
+    words = sum(len(r.split()) for _, r in rows) / count
+    if options.json:
+        print(json.dumps({"rollouts": count, "words": words, "encoder": encoder.name,
+                          "seconds": seconds, "tac_strict": tac.strict.value}))  # fmt: skip
+        return
+    print(f"{count} rollouts of {words:.0f} words, encoder {encoder.name}, one thread")
+    for name, value in seconds.items():
+        print(f"  {name:40} {value:7.2f} s   {1e3 * value / count:.3f} ms a rollout")
+    gated = [s.scores.gate for s in scored]
+    print(f"  gate known for {sum(g is not None for g in gated) / count:.0%} of them; "
+          f"TAC strict {tac.strict.value:.3f}")  # fmt: skip
+
+
+def timed(seconds: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
+    """Run ``work`` once and note its wall time."""
+    started = time.perf_counter()
+    done = work()
+    seconds[name] = time.perf_counter() - started
+    return done
+
+
+async def score_all(
+    rows: Sequence[tuple[Group, str]], encoder: SentenceEncoder
+) -> list[ScoredResponse]:
+    """Every response by rules alone."""
+    config = VideoR2RewardConfig()
+    return [
+        await score_response(
+            response, group.question, grounding=group.grounding, duration_s=DURATION_S,
+            encoder=encoder, config=config,
+        )
+        for group, response in rows
+    ]  # fmt: skip
+
+
+def totals(chunks: Sequence[Sequence[ScoredResponse]]) -> None:
+    """What a training step adds up."""
+    terms = [[scored.terms for scored in chunk] for chunk in chunks]
+    for group in terms:
+        group_totals(group)
+    component_metrics(terms)
+
+
+def contrast(chunk: Sequence[ScoredResponse]) -> None:
+    """T-GRPO's terms of one group, half of it taken for the shuffled one."""
+    accuracies = [s.scores.accuracy for s in chunk]
+    formats = [s.scores.format for s in chunk]
+    tgrpo_terms(accuracies, formats, [400] * len(chunk), accuracies[::2], TGrpoConfig())
+
+
+def make_group(draw: random.Random, number: int) -> Group:
+    """A random question with three events and eight responses about them."""
+    kind = _TYPES[number % len(_TYPES)]
+    times = sorted(draw.sample(range(5, int(DURATION_S) - 5), 3))
+    events = [(t, f"the {draw.choice(_THINGS)} {draw.choice(_VERBS)}") for t in times]
+    gold = {"choice": "B", "number": "42", "regression": "12.5"}.get(kind, events[0][1])
+    question = Question(
+        id=str(number), video="v.mp4", question="What happens first?", answer_type=kind,
+        options=_THINGS if kind == "choice" else (), answer=gold,
+    )  # fmt: skip
+    responses = tuple(make_response(draw, events, gold) for _ in range(GROUP))
+    return Group(question, {clock(t): text for t, text in events}, responses)
+
+
+def make_response(draw: random.Random, events: Sequence[tuple[int, str]], gold: str) -> str:
+    """A reasoning with a time for each event, some of them wrong, and an answer."""
+    sentences = []
+    for t, text in events:
+        said = clock(t + draw.choice((0, 0, 1, 7)))
+        sentences += [f"At around {said}, {text}.", *draw.choices(_FILLER, k=4)]
+    answer = gold if draw.random() < 0.6 else draw.choice(("C", "7", "a dog"))
+    concluded = gold if draw.random() < 0.8 else "A"
+    if draw.random() < 0.8:
+        sentences.append(f"So the answer is {concluded}.")
+    return f"<think>{' '.join(sentences)}</think>\n<answer>{answer}</answer>"
+
+
+def clock(seconds: int) -> str:
+    """``MM:SS``."""
+    return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+
+if __name__ == "__main__":
+    main()
