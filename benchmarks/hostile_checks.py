@@ -18,7 +18,7 @@ __all__ = ["CANARY", "Bait", "problems"]
 CANARY = ("FFR_CANARY_NAME", "canary-value-5c1f0e")
 """An environment variable that workers are given and no model may hear of."""
 
-_IN_OPEN, _IN_NONBLOCK = 0x20, 0o4000
+_IN_OPEN, _IN_ISDIR, _IN_NONBLOCK = 0x20, 0x40000000, 0o4000
 _EVENT = struct.Struct("iIII")
 _ABSOLUTE = re.compile(r"(?<![\w.])(?:/[\w.@-]+){2,}")
 _TELLING = ("Traceback", 'File "', ".py", "etc/passwd", ".ssh", "secret.")
@@ -62,9 +62,10 @@ class Bait:
 def _names(events: bytes) -> Iterator[str]:
     offset = 0
     while offset < len(events):
-        *_, length = _EVENT.unpack_from(events, offset)
+        _, mask, _, length = _EVENT.unpack_from(events, offset)
         offset += _EVENT.size
-        yield os.fsdecode(events[offset : offset + length].rstrip(b"\0"))
+        if not mask & _IN_ISDIR:  # a listing of the folder, as by whoever cleans up, reads no file
+            yield os.fsdecode(events[offset : offset + length].rstrip(b"\0"))
         offset += length
 
 

@@ -46,6 +46,7 @@ def test_same_seed_same_calls(hostile: Any) -> None:
 
 def test_opened_bait_is_noticed(hostile: Any, tmp_path: Path) -> None:
     bait = hostile.bait_in(tmp_path)
+    list(bait.paths[0].parent.iterdir())
     assert bait.opened() == []
     with VideoReader.open(bait.paths[0]):
         pass
