@@ -21,6 +21,7 @@ _GROUPS = {
     "tools": ("ffr.cli.tools", "Look at the teacher's tools, try them on a video, serve them."),
     "cache": ("ffr.cli.cache", "Make, check, share and tidy evidence patches."),
     "elect": ("ffr.cli.elect", "Elect an answer from several candidates; serve elected answers."),
+    "launch": ("ffr.cli.launch", "Start a run on a machine, Ray, SLURM or SkyPilot."),
     "leak": ("ffr.cli.leak", "Check evidence patches for leaked answers."),
 }
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive, Probability
+from ffr.config.launch import LaunchConfig
 from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
 from ffr.config.student import StudentConfig
 from ffr.config.teacher import StoreConfig, TeacherConfig
@@ -139,6 +140,7 @@ class RunConfig(Config):
     store: StoreConfig = StoreConfig()
     eval: EvalConfig = EvalConfig()
     hardware: HardwareConfig = HardwareConfig()
+    launch: LaunchConfig = LaunchConfig()
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
     verl: dict[str, Any] = Field(default_factory=dict)
 

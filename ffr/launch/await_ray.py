@@ -1,0 +1,86 @@
+"""Wait until all nodes of a run have joined its Ray cluster.
+
+verl would ask for more devices than there are and wait for ever without a word.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ffr.errors import UserError
+
+__all__ = ["RayNotReadyError", "await_nodes", "connect_to_ray"]
+
+Nodes = Callable[[], Sequence[Mapping[str, Any]]]
+
+
+class RayNotReadyError(UserError):
+    """Fewer nodes or devices have joined than the run needs."""
+
+
+def connect_to_ray(address: str, *, wait_s: float, poll_s: float = 5.0) -> Nodes:
+    """Connect as a driver without work; returns what lists the nodes.
+
+    Raises:
+        RayNotReadyError: there is no Ray at the address within ``wait_s`` seconds.
+    """
+    import ray
+
+    began = time.monotonic()
+    while True:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if time.monotonic() - began + poll_s > wait_s:
+                raise RayNotReadyError(
+                    f"no Ray at {address} within {wait_s:g} s ({type(error).__name__}); look at "
+                    "the log of its head, or raise launch.ray.wait_s"
+                ) from error
+            time.sleep(poll_s)
+        else:
+            return ray.nodes
+
+
+def await_nodes(
+    list_nodes: Nodes,
+    *,
+    nodes: int,
+    devices: int,
+    wait_s: float,
+    poll_s: float = 5.0,
+    say: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Wait until enough living nodes with enough devices are there.
+
+    Args:
+        list_nodes: what ``connect_to_ray`` returns.
+        nodes: living nodes wanted; those without devices count too.
+        devices: devices wanted on all of them together.
+        wait_s: longest wait, seconds.
+        poll_s: seconds between two looks.
+        say: told whenever the numbers change.
+
+    Returns:
+        One line for people.
+
+    Raises:
+        RayNotReadyError: names what is missing.
+    """
+    began, before = time.monotonic(), ""
+    while True:
+        alive = [node for node in list_nodes() if node["Alive"]]
+        found = int(sum(node["Resources"].get("GPU", 0) for node in alive))
+        text = f"ray: {len(alive)} of {nodes} nodes, {found} of {devices} devices"
+        if len(alive) >= nodes and found >= devices:
+            return text
+        if text != before:
+            say(text)
+            before = text
+        if time.monotonic() - began + poll_s > wait_s:
+            raise RayNotReadyError(
+                f"{text} after {wait_s:g} s; look at the logs of the missing nodes, lower "
+                "hardware.nodes or devices_per_node, or raise launch.ray.wait_s"
+            )
+        time.sleep(poll_s)
