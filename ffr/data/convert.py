@@ -1,144 +1,159 @@
-"""Convert other projects' records to question rows.
-
-Video-R1's format (also used by Video-Thinker and the official FFR release): ``problem_id``,
-``path``, ``data_type``, ``problem_type``, ``problem``, ``options`` ("A. text"), ``solution``
-(inside answer tags); spec ffr §7.
-"""
+"""Convert published records to our rows, one at a time, whatever the size of the file."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from ffr.data.load import BadRow, read_json_rows
-from ffr.data.question import Question, option_letters
+from ffr.data.bad_rows import BadRow, BadRows, RowError, RowPolicy
+from ffr.data.digest import DatasetDigest
+from ffr.data.formats.made import Format, LeftOutError, Made
+from ffr.data.formats.video_r1 import VideoR1
+from ffr.data.output import writing_lines
+from ffr.data.question import Question
+from ffr.data.question_rows import check_texts, describe
+from ffr.data.seen import SeenIds
+from ffr.data.sft_record import SftRecord
+from ffr.data.sources import Source
 from ffr.errors import UserError
-from ffr.patches.files import write_atomic
 
-__all__ = ["Converted", "convert_video_r1"]
+__all__ = ["Converted", "convert_rows", "convert_video_r1"]
 
-_TYPES = {
-    "multiple choice": "choice",
-    "numerical": "number",
-    "ocr": "ocr",
-    "free-form": "free_form",
-    "regression": "regression",
-}
-_OPTION = re.compile(r"^\s*\(?([A-Za-z])[.):]\s*(.*)$", re.DOTALL)
-_ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL)
+Output = Literal["questions", "sft"]
+_EVERY = 1000
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What a conversion did: rows written, rows left out on purpose, rows that did not fit."""
+    """What a conversion did.
 
+    Attributes:
+        read: records in the source.
+        written: rows in the target.
+        left_out: records left out on purpose, by reason.
+        notes: what was not carried over from records that were converted, by kind.
+        bad: the first records of each kind that did not fit.
+        bad_report: all of them, counted by kind.
+        sha256: content hash of the written questions (``ffr.data.digest``).
+    """
+
+    read: int
     written: int
     left_out: Mapping[str, int]
+    notes: Mapping[str, int]
     bad: tuple[BadRow, ...]
+    bad_report: Mapping[str, object]
+    sha256: str
+
+
+def convert_rows(
+    source: Source,
+    target: Path,
+    form: Format,
+    *,
+    policy: RowPolicy = RowPolicy(),  # noqa: B008 - frozen
+    output: Output = "questions",
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Converted:
+    """Write ``source`` as rows to ``target``, in order; memory does not grow with the rows.
+
+    Bad rows are recorded in ``<target>.bad.jsonl``.
+
+    Args:
+        source: where records come from.
+        target: written whole or not at all; an existing file is replaced.
+        form: what the records look like.
+        policy: what to do with records that do not fit.
+        output: ``questions``, or ``sft``: records with the response to learn, made of the
+            rationale and the gold answer.
+        progress: told the number of records read, now and then.
+
+    Raises:
+        UserError: ``source`` cannot be read, no record fits, or more do not fit than ``policy``
+            bears.
+    """
+    counts = Counter[str]()
+    left_out = Counter[str]()
+    notes = Counter[str]()
+    digest = DatasetDigest()
+    record_of_bad = target.with_name(f"{target.name}.bad.jsonl")
+    with (
+        BadRows(source.name, policy, record_of_bad) as bad,
+        SeenIds() as seen,
+        writing_lines(target) as write,
+    ):
+        for line, record in source.rows(form.columns):
+            counts["read"] += 1
+            if counts["read"] % _EVERY == 0:
+                progress(counts["read"])
+            try:
+                made = _make(form, line, record, seen)
+                if isinstance(made, BadRow):
+                    bad.add(made)
+                    continue
+                row = _sft(made.question) if output == "sft" else made.question
+            except LeftOutError as reason:
+                left_out[str(reason)] += 1
+                continue
+            except RowError as error:
+                assert isinstance(record, dict)
+                bad.add(BadRow(line, form.identity(record), str(error), error.kind))
+                continue
+            write(row.model_dump_json(exclude_defaults=True))
+            digest.add(made.question)
+            notes.update(made.notes)
+            counts["written"] += 1
+        bad.settle(counts["read"])
+        if not counts["written"]:
+            reasons = "".join(f"; {n} left out: {why}" for why, n in left_out.items())
+            first = next(bad.first(), None)
+            raise UserError(
+                f"{source.name} holds no video question{reasons}"
+                f"{f'; first bad row: {first}' if first else ''}; is --format the right one?"
+            )
+        first_bad, report = tuple(bad.first()), bad.report()
+    return Converted(
+        counts["read"], counts["written"], dict(left_out), dict(notes), first_bad, report,
+        digest.hexdigest(),
+    )  # fmt: skip
 
 
 def convert_video_r1(
     source: Path, target: Path, *, strip_prefix: str = "", fail: bool = True
 ) -> Converted:
-    """Write ``source`` as question rows to ``target``; rows about images are left out, counted.
+    """``convert_rows`` for Video-R1's format; with ``fail`` a bad record is an error."""
+    policy = RowPolicy("fail" if fail else "skip")
+    return convert_rows(Source(str(source)), target, VideoR1(strip_prefix), policy=policy)
 
-    Args:
-        source: a JSON list, or JSONL.
-        target: written whole or not at all; an existing file is replaced.
-        strip_prefix: beginning of each path to cut off.
-        fail: raise when a row does not fit instead of leaving it out.
+
+def _make(form: Format, line: int, record: dict[str, Any] | BadRow, seen: SeenIds) -> Made | BadRow:
+    if isinstance(record, BadRow):
+        return record
+    try:
+        made = form.convert(record, line)
+    except ValidationError as error:
+        reason, kind = describe(error)
+        return BadRow(line, form.identity(record), reason, kind)
+    check_texts(made.question)
+    before = seen.first_line(made.question.id, line)
+    if before is not None:
+        reason = f"this id stands already in line {before}; give each row an id of its own"
+        return BadRow(line, made.question.id, reason, "duplicate_id")
+    return made
+
+
+def _sft(question: Question) -> SftRecord:
+    """The record of a question with a rationale.
 
     Raises:
-        UserError: ``source`` cannot be read, no row fits, or (with ``fail``) one does not.
+        RowError: it has none.
     """
-    rows: list[str] = []
-    bad: list[BadRow] = []
-    left_out: Counter[str] = Counter()
-    for line, record in _records(source):
-        if isinstance(record, BadRow):
-            bad.append(record)
-        elif record.get("data_type", "video") != "video":
-            left_out[f"data_type is {record['data_type']}"] += 1
-        else:
-            try:
-                rows.append(_question(record, strip_prefix).model_dump_json(exclude_defaults=True))
-            except (ValidationError, ValueError) as error:
-                name = record.get("problem_id")
-                bad.append(BadRow(line, None if name is None else str(name), _line(error)))
-    if bad and fail:
-        raise UserError(
-            f"{source}: {len(bad)} rows do not fit, first {bad[0]}; mend them, or leave them out "
-            "with --on-bad-row skip"
-        )
-    if not rows:
-        raise UserError(f"{source} holds no video question; give records in Video-R1's format")
-    write_atomic(target, "".join(row + "\n" for row in rows).encode())
-    return Converted(len(rows), dict(left_out), tuple(bad))
-
-
-def _records(source: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-    """Records with their line (JSONL) or place in the list (JSON), from 1."""
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {source}: {error}; give a UTF-8 file") from error
-    if not text.lstrip().startswith("["):
-        yield from read_json_rows(source)
-        return
-    try:
-        records = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{source} is not valid JSON: {error}") from error
-    for place, record in enumerate(records, start=1):
-        kind = type(record).__name__
-        yield place, record if isinstance(record, dict) else BadRow(place, None, f"is a {kind}")
-
-
-def _question(record: Mapping[str, Any], strip_prefix: str) -> Question:
-    kind = str(record.get("problem_type", "")).strip().lower()
-    if kind not in _TYPES:
-        raise ValueError(f"problem_type={kind!r} is unknown; known are {', '.join(_TYPES)}")
-    options = tuple(_option(i, o) for i, o in enumerate(record.get("options") or ()))
-    solution = str(record.get("solution", ""))
-    found = _ANSWER.search(solution)
-    answer = found.group(1) if found else solution.strip()
-    if _TYPES[kind] == "choice" and (letter := re.fullmatch(r"\(?([A-Za-z])\)?\.?", answer)):
-        answer = letter.group(1).upper()
-    path = str(record.get("path", ""))
-    return Question.model_validate(
-        {
-            "id": str(record.get("problem_id", "")),
-            "video": path.removeprefix(strip_prefix).removeprefix("./").lstrip("/"),
-            "question": record.get("problem", ""),
-            "options": options if _TYPES[kind] == "choice" else (),
-            "answer_type": _TYPES[kind],
-            "answer": answer,
-        }
-    )
-
-
-def _option(index: int, text: object) -> str:
-    """An option without its letter; the letter must be the one of its place."""
-    match = _OPTION.match(str(text))
-    if match is None:
-        return str(text)
-    expected = option_letters(index + 1)[-1] if index < 26 else "?"
-    if match.group(1).upper() != expected:
-        return str(text)
-    return match.group(2)
-
-
-def _line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        return f"{place}: {message}" if place else message
-    return str(error)
+    if not question.thinking:
+        raise RowError("there is no rationale to learn; convert with --to questions")
+    response = f"<think>{question.thinking}</think>\n<answer>{question.answer}</answer>"
+    return SftRecord(question=question.model_copy(update={"thinking": ""}), response=response)

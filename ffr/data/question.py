@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ffr.geometry import Span
+from ffr.geometry import Seconds, Span
 
-__all__ = ["AnswerType", "AskedQuestion", "Question", "option_letters"]
+__all__ = ["AnswerType", "AskedQuestion", "Question", "ReferenceEvent", "option_letters"]
 
 AnswerType = Literal["choice", "number", "text", "ocr", "free_form", "regression"]
 
@@ -58,6 +58,26 @@ class AskedQuestion(BaseModel):
         return self
 
 
+class ReferenceEvent(BaseModel):
+    """Something that happens in the video, in seconds (spec video_r2 §6.1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_s: Seconds
+    end_s: Seconds
+    text: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ReferenceEvent:
+        if self.end_s < self.start_s:
+            raise ValueError(f"end_s={self.end_s} lies before start_s={self.start_s}; swap them")
+        return self
+
+
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class Question(AskedQuestion):
     """A question with its gold answer.
 
@@ -66,11 +86,21 @@ class Question(AskedQuestion):
         family: a label for reports (``visible``, ``temporal``, ``spatial`` in the demo world).
         gold_spans: where the evidence is; for evaluation, and for ``teacher.kind: annotations``,
             which makes patches of them; no other part shows them to a model.
+        events: reference events for rewards that score cited times; never shown to a model.
+        thinking: a worked rationale without tags, the target of SFT; never shown to a model.
+        clip: the question is about this stretch of the file only. Training looks at whole files,
+            so such rows must be cut first (``ffr data cut``); ``load_questions`` refuses them.
+
+    The last three are left out of JSON where they are empty, so older files and their hashes
+    stay as they are.
     """
 
     answer: str = Field(min_length=1)
     family: str = ""
     gold_spans: tuple[Span, ...] = ()
+    events: tuple[ReferenceEvent, ...] = Field((), exclude_if=_is_empty)
+    thinking: str = Field("", exclude_if=_is_empty)
+    clip: Span | None = Field(None, exclude_if=_is_empty)
 
     @model_validator(mode="after")
     def _answer_among_options(self) -> Question:

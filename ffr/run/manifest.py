@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import ffr
-from ffr.config.schema import RunConfig
+from ffr.config.schema import DataConfig, RunConfig
+from ffr.data.manifest import data_record
 from ffr.patches.keys import canonical_hash
 from ffr.run.folder import RunFolder
 from ffr.run.jsonl import RunFolderError
 from ffr.teacher.toolbox import configured_toolset
 from student.prompt import prompt_wording
 
-__all__ = ["build_manifest", "file_hash", "git_commit", "package_versions", "write_manifest"]
+__all__ = [
+    "build_manifest", "data_records", "file_hash", "git_commit", "package_versions",
+    "write_manifest",
+]  # fmt: skip
 
 _PACKAGES = (
     "ffr", "verl", "torch", "torchvision", "transformers", "ray", "tensordict", "peft", "vllm",
@@ -44,6 +48,7 @@ def write_manifest(
 
     Raises:
         RunFolderError: the data set cannot be read, or the manifest cannot be written.
+        UserError: a data file was changed after its own manifest was written.
     """
     manifest = build_manifest(config, dataset, hashes=hashes)
     manifest["attempt"] = folder.attempt
@@ -75,6 +80,7 @@ def build_manifest(
             "demo_world": config.data.demo.seed if config.data.demo else None,
         },
         "frames": frames.model_dump(mode="json"),
+        "data": data_records(config.data),
         "hashes": {
             "config": canonical_hash(config.model_dump(mode="json")),
             "student_prompt": canonical_hash([prompt.model_dump(mode="json"), prompt_wording()]),
@@ -83,6 +89,16 @@ def build_manifest(
             **(hashes or {}),
         },
     }
+
+
+def data_records(data: DataConfig) -> dict[str, Any]:
+    """What the configured data files are: hashes, and their manifests, which must fit.
+
+    Raises:
+        UserError: a file is not the one its manifest speaks of, or cannot be read.
+    """
+    files = {name: getattr(data, name) for name in ("sft", "train", "validation", "test")}
+    return {name: data_record(Path(path)) for name, path in files.items() if path}
 
 
 def package_versions() -> dict[str, str]:

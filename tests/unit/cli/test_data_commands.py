@@ -58,7 +58,7 @@ def test_convert_reports_what_it_left_out(run, tmp_path):
 def test_convert_refuses_an_unknown_policy(run, tmp_path):
     result = run("ffr", "data", "convert", "a", "b", "--on-bad-row", "ignore")
     assert (result.code, result.err) == (
-        2, "error: --on-bad-row=ignore is not allowed; give fail or skip\n",
+        2, "error: --on-bad-row=ignore is not allowed; give fail, skip, or 'limit N'\n",
     )  # fmt: skip
 
 
