@@ -16,6 +16,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from teacher_tools.media.errors import FfmpegMissingError
+from teacher_tools.media.ffmpeg_program import find_ffmpeg
+
 __all__ = ["TESTED", "TESTED_CUDA", "Check", "Status", "all_checks", "installed_version"]
 
 Status = Literal["ok", "warning", "problem"]
@@ -186,8 +189,11 @@ def _video() -> Iterator[Check]:
                 "video", "H.264 encoder", "warning", "this PyAV has no libx264",
                 "the demo world cannot be rendered: pip install --force-reinstall av",
             )  # fmt: skip
-    program = os.environ.get("FFR_FFMPEG") or shutil.which("ffmpeg")
-    yield Check("video", "ffmpeg program", "ok", program or "not found (optional)")
+    try:
+        yield Check("video", "ffmpeg program", "ok", find_ffmpeg())
+    except FfmpegMissingError as error:
+        named = os.environ.get("FFR_FFMPEG")  # a wrong name is a mistake, none at all is fine
+        yield Check("video", "ffmpeg program", "warning" if named else "ok", f"optional: {error}")
 
 
 def _training() -> Iterator[Check]:
