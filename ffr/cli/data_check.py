@@ -131,7 +131,7 @@ def contamination(
 
     ours = look(training, media_root)
     theirs = {
-        f"{path.name}: {name}": probe
+        f"{path}: {name}": probe
         for path in evaluation
         for name, probe in look(path, evaluation_root).items()
     }

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffr.data.bad_rows import BadRow, BadRows, RowPolicy
-from ffr.data.json_rows import read_json_rows
 from ffr.data.output import writing_lines
 from ffr.data.question import Question, ReferenceEvent
-from ffr.data.question_rows import parse_question
+from ffr.data.stream import Tally, stream_questions
 from ffr.errors import UserError
 from ffr.geometry import Span
 from teacher_tools.media import (
@@ -58,17 +57,13 @@ def cut_clips(
         UserError: no row is left, more rows are bad than ``policy`` bears, or there is no ffmpeg.
     """
     count = Counter[str]()
+    tally = Tally()
     with (
         BadRows(str(source), policy, target.with_name(f"{target.name}.bad.jsonl")) as bad,
         writing_lines(target) as write,
     ):
-        for line, row in read_json_rows(source):
-            count["read"] += 1
-            progress(count["read"])
-            question = row if isinstance(row, BadRow) else parse_question(line, row)
-            if isinstance(question, BadRow):
-                bad.add(question)
-                continue
+        for line, question in stream_questions(source, bad, tally):
+            progress(tally.rows)
             try:
                 moved = _cut(question, media_root, folder, count)
             except BackendMissingError:
@@ -78,7 +73,7 @@ def cut_clips(
                 continue
             write(moved.model_dump_json(exclude_defaults=True))
             count["written"] += 1
-        bad.settle(count["read"])
+        bad.settle(tally.rows)
         if not count["written"]:
             raise UserError(f"{source} gave no row; see {target.name}.bad.jsonl")
         report = bad.report()

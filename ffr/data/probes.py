@@ -142,7 +142,8 @@ def _known(journal: Path, options: ProbeOptions) -> dict[str, Probe]:
             and (probe.hashed or not options.hashes)
             and (probe.content is not None or not options.identity)
         )
-        if enough or probe.problem is not None:
+        hopeless = probe.problem == "media_undecodable" and not options.identity
+        if enough or hopeless:
             found[probe.video] = probe
     return found
 

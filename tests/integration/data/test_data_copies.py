@@ -48,8 +48,8 @@ def test_copies_are_named_and_can_be_left_out(sets, tmp_path, capsys):
     found = json.loads(out)
     pairs = {(m["training"], m["evaluation"]) for m in found["matches"]}
     assert pairs == {
-        ("smaller.mp4", "rows.jsonl: e0.mp4"), ("slower.mkv", "rows.jsonl: e1.mp4"),
-        ("other_codec.avi", "rows.jsonl: e2.mp4"),
+        ("smaller.mp4", f"{files[1]}: e0.mp4"), ("slower.mkv", f"{files[1]}: e1.mp4"),
+        ("other_codec.avi", f"{files[1]}: e2.mp4"),
     }  # fmt: skip
     assert all(m["share"] >= 0.75 for m in found["matches"])
     kept = {q.video for q in load_questions(clean, sets / "train").questions}

@@ -19,10 +19,8 @@ def write(folder, videos, per_video=3):
 
 
 def videos_of(folder):
-    return {
-        part: {q.video for q in load_questions(folder / f"{part}.jsonl", check_media=False).questions}
-        for part in PARTS
-    }
+    loaded = {part: load_questions(folder / f"{part}.jsonl", check_media=False) for part in PARTS}
+    return {part: {q.video for q in found.questions} for part, found in loaded.items()}
 
 
 def test_no_video_is_in_two_parts_and_nothing_is_lost(tmp_path):
