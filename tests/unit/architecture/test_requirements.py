@@ -18,7 +18,10 @@ def pins(name: str) -> dict[str, str]:
     return {canonicalize_name(package): version for package, version in pairs}
 
 
-@pytest.mark.parametrize("group", ["dependencies", "train", "cpu", "decord", "examples", "ffmpeg", "mcp", "dev"])
+INSTALLED = ["train", "cpu", "decord", "examples", "ffmpeg", "mcp", "serve", "dev"]
+
+
+@pytest.mark.parametrize("group", ["dependencies", *INSTALLED])
 def test_the_lock_satisfies_every_direct_dependency(group):
     extras = PROJECT["optional-dependencies"]
     wanted = PROJECT["dependencies"] if group == "dependencies" else extras[group]
