@@ -19,7 +19,7 @@ from typing import Any
 
 from ffr.config.video_r2 import EncoderConfig, TGrpoConfig, VideoR2RewardConfig
 from ffr.data.question import AnswerType, Question
-from rewards.tgrpo import tgrpo_terms
+from rewards.tgrpo import TGrpoTerms, tgrpo_terms
 from rewards.video_r2.encoders import SentenceEncoder, build_encoder
 from rewards.video_r2.events import claims_from_text
 from rewards.video_r2.reward import component_metrics, group_totals
@@ -61,7 +61,7 @@ def main() -> None:
     groups = [make_group(draw, n) for n in range(max(1, options.rollouts // GROUP))]
     count = GROUP * len(groups)
     rows = [(g, r) for g in groups for r in g.responses]
-    seconds: dict[str, float] = {}
+    seconds: dict[str, tuple[float, float]] = {}
 
     scored: list[ScoredResponse] = timed(
         seconds, "reward (accuracy, format, TAR, gate)",
@@ -81,18 +81,21 @@ def main() -> None:
                           "seconds": seconds, "tac_strict": tac.strict.value}))  # fmt: skip
         return
     print(f"{count} rollouts of {words:.0f} words, encoder {encoder.name}, one thread")
-    for name, value in seconds.items():
-        print(f"  {name:40} {value:7.2f} s   {1e3 * value / count:.3f} ms a rollout")
+    for name, (wall, processor) in seconds.items():
+        print(f"  {name:40} {processor:7.2f} s processor ({1e3 * processor / count:.3f} ms a "
+              f"rollout), {wall:.2f} s wall")  # fmt: skip
     gated = [s.scores.gate for s in scored]
     print(f"  gate known for {sum(g is not None for g in gated) / count:.0%} of them; "
           f"TAC strict {tac.strict.value:.3f}")  # fmt: skip
 
 
-def timed(seconds: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
-    """Run ``work`` once and note its wall time."""
-    started = time.perf_counter()
+def timed(
+    seconds: dict[str, tuple[float, float]], name: str, work: Callable[[], Any]
+) -> Any:
+    """Run ``work`` once and note its wall and processor time; they differ on a busy machine."""
+    wall, processor = time.perf_counter(), time.process_time()
     done = work()
-    seconds[name] = time.perf_counter() - started
+    seconds[name] = (time.perf_counter() - wall, time.process_time() - processor)
     return done
 
 
@@ -118,11 +121,11 @@ def totals(chunks: Sequence[Sequence[ScoredResponse]]) -> None:
     component_metrics(terms)
 
 
-def contrast(chunk: Sequence[ScoredResponse]) -> None:
+def contrast(chunk: Sequence[ScoredResponse]) -> list[TGrpoTerms]:
     """T-GRPO's terms of one group, half of it taken for the shuffled one."""
     accuracies = [s.scores.accuracy for s in chunk]
     formats = [s.scores.format for s in chunk]
-    tgrpo_terms(accuracies, formats, [400] * len(chunk), accuracies[::2], TGrpoConfig())
+    return tgrpo_terms(accuracies, formats, [400] * len(chunk), accuracies[::2], TGrpoConfig())
 
 
 def make_group(draw: random.Random, number: int) -> Group:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ffr.config.video_r2 import JudgeConfig
 from ffr.data.question import AskedQuestion
 from ffr.judge.cache import ReplyCache, reply_key
-from ffr.judge.prompts import Task, judge_messages, prompt_version, question_fields
+from ffr.judge.prompts import Task, harmless, judge_messages, prompt_version, question_fields
 from ffr.judge.readings import read_claims, read_conclusion, reply_text
 from ffr.teacher.chat import CallFailed, ChatModel
 from rewards.video_r2.gate import read_verdict, released_verdict
@@ -93,7 +93,7 @@ class ModelJudge:
         self, task: Task, fields: Mapping[str, object], read: Callable[[str], T | None]
     ) -> Judged[T]:
         self.counters[f"judge_{task}"] += 1
-        said = await self._reply(task, fields, read)
+        said = await self._reply(task, harmless(fields), read)
         value = None if said.value is None else read(said.value)
         if value is not None:
             return Judged(value)

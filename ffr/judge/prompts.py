@@ -16,7 +16,7 @@ from ffr.data.question import AskedQuestion, option_letters
 from ffr.teacher.chat import Message
 from ffr.teacher.untrusted import defuse
 
-__all__ = ["Task", "judge_messages", "prompt_version", "question_fields"]
+__all__ = ["Task", "harmless", "judge_messages", "prompt_version", "question_fields"]
 
 Task = Literal["claims", "consistent", "conclusion", "grounding"]
 
@@ -69,8 +69,8 @@ _FORMS = {
 
 
 def judge_messages(task: Task, fields: Mapping[str, object]) -> list[Message]:
-    """The conversation that asks ``task`` about ``fields``; texts in them are untrusted."""
-    data = json.dumps(_defused(fields), ensure_ascii=False, indent=1)
+    """The conversation that asks ``task`` about ``fields``, which went through ``harmless``."""
+    data = json.dumps(fields, ensure_ascii=False, indent=1)
     return [
         {"role": "system", "content": f"{_PROMPTS[task]}\n\n{_COMMON}"},
         {"role": "user", "content": data},
@@ -92,9 +92,12 @@ def prompt_version(task: Task) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _defused(value: object) -> object:
+def harmless(fields: Mapping[str, object]) -> dict[str, object]:
+    """Fields with broken control tokens and without what no encoding can carry."""
+    return {str(key): _harmless(value) for key, value in fields.items()}
+
+
+def _harmless(value: object) -> object:
     if isinstance(value, str):
-        return defuse(value)
-    if isinstance(value, Mapping):
-        return {str(key): _defused(item) for key, item in value.items()}
-    return value
+        return defuse(value).encode("utf-8", "replace").decode("utf-8")
+    return harmless(value) if isinstance(value, Mapping) else value

@@ -97,8 +97,8 @@ class TransformerEncoder:
         except ModuleNotFoundError as error:
             raise UserError(
                 "encoder.kind='sentence_transformers' needs the package 'sentence-transformers', "
-                "which is not installed; run: pip install sentence-transformers, or choose "
-                "encoder.kind='lexical' knowingly"
+                f"and {error.name!r} is not installed; run: pip install sentence-transformers, or "
+                "choose encoder.kind='lexical' knowingly"
             ) from error
         try:
             self._model = library.SentenceTransformer(config.model, device=config.device)

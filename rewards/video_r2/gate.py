@@ -61,15 +61,21 @@ def rules_gate(question: AskedQuestion, parsed: ParsedResponse) -> GateVerdict:
 
 
 async def consistency_gate(
-    question: AskedQuestion, response: str, judge: Judge | None, config: ConsistencyConfig
+    question: AskedQuestion,
+    response: str,
+    judge: Judge | None,
+    config: ConsistencyConfig,
+    *,
+    parsed: ParsedResponse | None = None,
 ) -> GateVerdict:
-    """The gate of one response; never raises.
+    """The gate of one response, whatever it says.
 
     Args:
         question: as the student saw it.
         response: the whole response, untrusted.
         judge: ``None``: rules only.
         config: default or parity.
+        parsed: the response already parsed, to save the work.
 
     Raises:
         ValueError: parity without a judge.
@@ -81,7 +87,7 @@ async def consistency_gate(
             question, first_think(response), first_answer(response), released=True
         )
         return GateVerdict(float(judged.value is True), "judge", judged.problem or "verdict")
-    parsed = parse_response(response)
+    parsed = parsed or parse_response(response)
     verdict = rules_gate(question, parsed)
     if verdict.value is not None or judge is None:
         return verdict

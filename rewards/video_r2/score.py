@@ -78,13 +78,16 @@ async def score_response(
         worth = released_video_r2_accuracy(response, f"<answer>{question.answer}</answer>")
     else:
         worth = accuracy(parsed.answer, question)
+    left_out: dict[str, int] = {}
     if config.tar.mode == "parity":
-        tar, left_out = await _released(response, grounding, encoder, config.tar, judge), {}
+        tar = await _released(response, grounding, encoder, config.tar, judge)
     else:
         tar, left_out = await _ours(parsed, grounding, duration_s, encoder, config.tar, judge)
     gate = None
     if config.consistency is not None:
-        gate = await consistency_gate(question.asked, response, judge, config.consistency)
+        gate = await consistency_gate(
+            question.asked, response, judge, config.consistency, parsed=parsed
+        )
     scores = ResponseScores(
         accuracy=worth,
         format=format_reward(response, config.mode, parsed=parsed),

@@ -82,7 +82,8 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 
 
 def make(endpoint: Endpoint, **settings: Any) -> ModelJudge:
-    base = {"model": "m", "retries": 0, "call_timeout_s": 5.0, "base_url": endpoint.base_url}
+    base = {"model": "m", "retries": 0, "base_url": endpoint.base_url}
+    base |= {"call_timeout_s": 60.0, "deadline_s": 120.0}  # patient on a busy machine
     return build_judge(JudgeConfig(**(base | settings)))
 
 
@@ -201,6 +202,7 @@ async def test_what_a_student_writes_stays_data(endpoint: Endpoint) -> None:
     assert "<|im_end|>" not in content
     assert fields(endpoint.bodies[0])["reasoning"].startswith('"}')
     assert len(endpoint.bodies[0]["messages"]) == 2
+    assert (await judge.consistent(QUESTION.asked, "broken \ud800 text", "A")).value is True
     await judge.aclose()
 
 
