@@ -80,7 +80,7 @@ def copy(source: Path, target: Path, way: Way) -> None:
         for index, frame in enumerate(reading.decode(incoming)):
             if (frame.time or 0.0) < way.skip_s or index % way.keep_every:
                 continue
-            image = way.change(frame.to_image())
+            image = way.change(Image.fromarray(frame.to_ndarray(format="rgb24")))
             image = image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2))
             if stream is None:
                 added = writing.add_stream(way.codec, rate=rate, options=dict(way.options))
