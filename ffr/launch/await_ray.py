@@ -40,7 +40,8 @@ def connect_to_ray(address: str, *, wait_s: float, poll_s: float = 5.0) -> Nodes
                 ) from error
             time.sleep(poll_s)
         else:
-            return ray.nodes
+            listing: Nodes = ray.nodes
+            return listing
 
 
 def await_nodes(

@@ -117,7 +117,8 @@ def _submit(config: RunConfig, launcher: Launcher, folder: Path) -> tuple[str, .
                 "bash", str(folder / "ray.sh"))  # fmt: skip
     secrets = [word for name in launch.sky.secrets for word in ("--secret", name)]
     if launch.sky.managed:
-        return ("sky", "jobs", "launch", "--yes", "--detach-run", *secrets, str(folder / "sky.yaml"))
+        return ("sky", "jobs", "launch", "--yes", "--detach-run", *secrets,
+                str(folder / "sky.yaml"))  # fmt: skip
     return ("sky", "launch", "--yes", "--detach-run", "--cluster", config.name,
             "--idle-minutes-to-autostop", str(launch.sky.idle_minutes), *secrets,
             str(folder / "sky.yaml"))  # fmt: skip

@@ -58,16 +58,17 @@ def test_ready_once_the_model_is_served(monkeypatch):
 
 
 def test_the_wrong_model_ends_the_wait_and_is_told_what_there_is():
-    with endpoint((200, models("glm", "qwen"))) as (url, _):
-        with pytest.raises(TeacherNotReadyError, match="but glm, qwen"):
-            wait(url)
+    refused = pytest.raises(TeacherNotReadyError, match="but glm, qwen")
+    with endpoint((200, models("glm", "qwen"))) as (url, _), refused:
+        wait(url)
 
 
 def test_a_refused_key_ends_the_wait_and_is_not_shown(monkeypatch):
     monkeypatch.setenv("MY_KEY", "sk-secret")
-    with endpoint((401, {"error": {"message": "bad key sk-secret"}})) as (url, keys):
-        with pytest.raises(TeacherNotReadyError, match="MY_KEY") as caught:
-            wait(url, api_key_env="MY_KEY")
+    refused = pytest.raises(TeacherNotReadyError, match="MY_KEY")
+    answer = (401, {"error": {"message": "bad key sk-secret"}})
+    with endpoint(answer) as (url, keys), refused as caught:
+        wait(url, api_key_env="MY_KEY")
     assert len(keys) == 1
     assert "sk-secret" not in str(caught.value)
 
@@ -81,11 +82,11 @@ def test_an_endpoint_without_a_list_counts_as_ready(answer):
 def test_nobody_there():
     with endpoint((200, {})) as (url, _):
         pass  # the port is free again
-    with pytest.raises(TeacherNotReadyError, match="within 0.05 s"):
+    with pytest.raises(TeacherNotReadyError, match=r"within 0\.05 s"):
         wait(url, 0.05)
 
 
 def test_an_endpoint_that_stays_ill_is_given_up():
-    with endpoint((503, {})) as (url, _):
-        with pytest.raises(TeacherNotReadyError, match="status 503"):
-            wait(url, 0.2)
+    refused = pytest.raises(TeacherNotReadyError, match="status 503")
+    with endpoint((503, {})) as (url, _), refused:
+        wait(url, 0.2)

@@ -23,7 +23,8 @@ VARIANTS = {
         "slurm", "hardware.nodes=4", "launch.teacher={nodes: 2, tensor_parallel: 4}",
         "launch.setup=[module load cuda, . .venv/bin/activate]",
         "launch.environment={NCCL_SOCKET_IFNAME: ib0}",
-        "launch.slurm={partition: gpu, account: vlm, cpus_per_node: 96, options: [--reservation=a]}",
+        "launch.slurm={partition: gpu, account: vlm, cpus_per_node: 96}",
+        "launch.slurm.options=[--reservation=a]",
     ),
     "sky_on_two_nodes": (
         "sky", "hardware.nodes=2", "output=/runs/x", "launch.sky.volumes={/runs: ffr-runs}",

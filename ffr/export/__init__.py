@@ -1,0 +1,1 @@
+"""A checkpoint of a run as a folder others can load."""

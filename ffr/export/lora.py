@@ -1,0 +1,75 @@
+"""Fold LoRA's low-rank parts into the weights they belong to.
+
+verl writes a LoRA run's checkpoint with the names of the wrapped model, which no library loads
+as the model itself: every weight would silently be a fresh random one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ffr.export.locate import ExportError
+
+__all__ = ["is_wrapped", "lora_scale", "merge_lora"]
+
+_WRAPPER = "base_model.model."
+_BASE, _A, _B = ".base_layer.", ".lora_A.default.weight", ".lora_B.default.weight"
+
+
+def is_wrapped(names: Mapping[str, object]) -> bool:
+    """Whether these are tensors of a LoRA-wrapped model (one shard of them will do)."""
+    return all(name.startswith(_WRAPPER) for name in names)
+
+
+def lora_scale(state: Path) -> float:
+    """``alpha / r`` of a checkpoint, as verl noted it.
+
+    Raises:
+        ExportError: the note is missing or damaged.
+    """
+    path = state / "lora_train_meta.json"
+    try:
+        meta = json.loads(path.read_bytes())
+        return float(meta["lora_alpha"]) / float(meta["r"])
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise ExportError(
+            f"cannot read rank and alpha of this LoRA checkpoint from {path} "
+            f"({type(error).__name__}); write {{\"r\": ..., \"lora_alpha\": ...}} there"
+        ) from error
+
+
+def merge_lora(tensors: Mapping[str, torch.Tensor], scale: float) -> dict[str, torch.Tensor]:
+    """``W + scale * B @ A`` under the model's own names; computed in float32.
+
+    Args:
+        tensors: of the wrapped model: ``base_model.model.X.base_layer.weight``,
+            ``...X.lora_A.default.weight`` (r, in), ``...X.lora_B.default.weight`` (out, r).
+        scale: see ``lora_scale``.
+
+    Raises:
+        ExportError: a low-rank part has no counterpart.
+    """
+    merged: dict[str, torch.Tensor] = {}
+    used = 0
+    for name, tensor in tensors.items():
+        if name.endswith((_A, _B)):
+            continue
+        plain = name.removeprefix(_WRAPPER)
+        if _BASE in plain and plain.endswith("weight"):
+            stem = name.removesuffix(".base_layer.weight")
+            if stem + _A in tensors and stem + _B in tensors:
+                low, high = tensors[stem + _A].float(), tensors[stem + _B].float()
+                tensor = (tensor.float() + scale * (high @ low)).to(tensor.dtype)
+                used += 2
+        merged[plain.replace(_BASE, ".")] = tensor
+    parts = sum(name.endswith((_A, _B)) for name in tensors)
+    if used != parts:
+        raise ExportError(
+            f"{parts - used} of {parts} LoRA tensors belong to no weight of this checkpoint; "
+            "export an earlier step, or merge with `python -m verl.model_merger`"
+        )
+    return merged
