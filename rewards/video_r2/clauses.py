@@ -19,7 +19,7 @@ _BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
 _TAG = re.compile(r"<[^<>]{0,40}>")
 _WORD = re.compile(r"\w+", re.UNICODE)
 _EMPTY = frozenset({
-    "a", "about", "also", "and", "approximately", "around", "as", "at", "between", "by",
+    "a", "about", "also", "an", "and", "approximately", "around", "as", "at", "between", "by",
     "during", "frame", "frames", "from", "i", "in", "is", "it", "mark", "moment", "near", "of",
     "on", "point", "roughly", "s", "sec", "second", "seconds", "secs", "so", "that", "the",
     "then", "there", "time", "timestamp", "to", "until", "video", "when", "where", "while",

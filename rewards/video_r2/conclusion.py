@@ -34,11 +34,13 @@ _STATED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _THUS = re.compile(
-    r"(?:so|thus|therefore|hence)\b,?\s*(?:(?:it|that|this)(?:['’]s|\s+(?:is|must\s+be))\s+)?(.+)",
+    r"(?=\w)(?:(?:so|thus|therefore|hence)\b,?\s*)?"
+    r"(?:(?:it|that|this)(?:['’]s|\s+(?:is|must\s+be))\s+)?(.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION = re.compile(
-    r"\b(?:if|whether|unless|suppose|assuming|not\s+true\s+that|n['’]t\s+think)\b[^.!?\n]*\Z",
+    r"(?:\b(?:if|whether|unless|suppose|assuming|not\s+(?:true|think|believe))|"
+    r"n['’]t\s+(?:true|think|believe))\b[^.!?\n]*\Z",
     re.IGNORECASE,
 )
 _NOT = re.compile(
@@ -47,11 +49,16 @@ _NOT = re.compile(
     re.IGNORECASE,
 )
 _LEADING_NOT = re.compile(r"(?:not|never|neither|no\s+longer|clearly\s+not)\b", re.IGNORECASE)
-_OR = re.compile(r"\s*(?:,?\s*\bor\b|/)\s*", re.IGNORECASE)
+_EITHER = re.compile(r"\b(?:or|either)\b|\w/\w", re.IGNORECASE)
+_BECAUSE = re.compile(r"\b(?:because|since|as|which|given|due\s+to|for)\b", re.IGNORECASE)
 _END = re.compile(r"(?<=[a-z0-9)%*])[.!](?=\s|$)")
 _REASON = re.compile(r"\s*(?:[,–—]|\b(?:because|since|as|which|given|due\s+to|for)\b)", re.I)
 _LEADING_LETTER = re.compile(r"(?i:option\s+|choice\s+)?[(\[*\"]*([A-Z])(?![\w'’])[)\]*\"]*[.:,]?")
 _NUMBER = re.compile(r"(?<![\w.,])[-+−]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)\s?%?(?![\w])", re.ASCII)
+_NUMBERED = re.compile(
+    r"\b(?:frames?|steps?|options?|questions?|images?|clips?|scenes?|parts?)\s*#?\s*\d+",
+    re.IGNORECASE,
+)
 _SHORT = 6
 
 
@@ -99,12 +106,15 @@ def _letter(phrase: str, options: Sequence[str]) -> str | None:
     whole = parse_choice(phrase, options)
     if whole is not None:
         return whole
+    if _EITHER.search(_BECAUSE.split(phrase, maxsplit=1)[0]):
+        return ""
+    head = parse_choice(_REASON.split(phrase, maxsplit=1)[0], options)
+    if head is not None:
+        return head
     letters = option_letters(len(options))
     match = _LEADING_LETTER.match(phrase)
     if match and match.group(1) in letters:
         rest = phrase[match.end() :]
-        if _OR.match(rest):
-            return ""
         bare = match.end() == match.end(1)
         # "A" and "I" are words too: a bare one needs an end or a reason behind it.
         if not bare or match.group(1) not in "AI" or not rest.strip() or _REASON.match(rest):
@@ -134,10 +144,10 @@ def _last_sentence(text: str, question: AskedQuestion) -> str | None:
         return None
     last = sentences[-1]
     thus = _THUS.fullmatch(last)
-    if thus:
-        bare = parse_choice(thus.group(1), question.options) if question.options else None
-        if bare is not None:
-            return bare
+    plain = thus.group(1) if thus else last
+    bare = parse_choice(plain, question.options) if question.options else None
+    if bare is not None:
+        return bare
     if _NOT.search(last):
         return None
     match question.answer_type:
@@ -147,13 +157,15 @@ def _last_sentence(text: str, question: AskedQuestion) -> str | None:
             numbers = set(_numbers(last))
             return numbers.pop() if len(numbers) == 1 else None
         case _:
-            said = compress_clause(_without_times(thus.group(1) if thus else last), _SHORT + 1)
-            return said if 0 < len(said.split()) <= _SHORT else None
+            # "Let me answer now." concludes nothing: only a reasoning of one short phrase does.
+            said = compress_clause(_without_times(plain), _SHORT + 1)
+            return said if len(sentences) == 1 and 0 < len(said.split()) <= _SHORT else None
 
 
 def _numbers(text: str) -> list[str]:
     """The numbers of a text that are no times, as written."""
-    found = (match.strip().rstrip(",") for match in _NUMBER.findall(_without_times(text)))
+    counted = _NUMBERED.sub(" ", _without_times(text))
+    found = (match.strip().rstrip(",") for match in _NUMBER.findall(counted))
     return [number for number in found if parse_number(number) is not None]
 
 

@@ -93,6 +93,13 @@ def test_verdicts(reply: str, released: bool | None, ours: bool | None) -> None:
         ("The answer is a cat", "C"),
         ("If the answer is A, it would fly. It drives past: a blue car.", "B"),
         ("The answer is A or B.", None),
+        ("The answer is A, B or D.", None),
+        ("The answer is A/B", None),
+        ("I don't think the answer is B. It's C.", "C"),
+        ("I do not think the answer is B.", None),
+        ("The best choice is car, not red kite.", "D"),
+        ("So the answer is A. But wait, is the answer B? No.", "A"),
+        ("The answer must be (B), not (A).", "B"),
         ("Is the answer B?", None),
         ("It could be B.", None),
         ("It is not a blue car.", None),
@@ -121,6 +128,10 @@ def test_conclusions_of_choices(think: str, letter: str | None) -> None:
          "an orange cross"),
         ("text", "A long walk through the whole city leads nowhere at all in the end", None),
         ("text", "It is not an orange cross.", None),
+        ("text", "It is an orange cross.", "orange cross"),
+        ("text", "Something glows. Let me answer now.", None),
+        ("number", "I count them. Let me look at frame 42 again.", None),
+        ("number", "Frame 42 shows 7 birds.", "7"),
         ("free_form", "The answer is the man leaves", "the man leaves"),
     ],
 )  # fmt: skip
@@ -218,3 +229,9 @@ def test_hostile_reasoning_is_fast() -> None:
     for text in ("answer is " * 15_000, "A is " * 30_000, "if " * 60_000, "1" * 190_000):
         rules_conclusion(text, ask())
         rules_conclusion(text, ask("number"))
+
+
+@pytest.mark.parametrize(("answer", "value"), [("orange cross", 1.0), ("blue circle", 0.0)])
+def test_the_compact_style_of_the_demo_world(answer: str, value: float) -> None:
+    response = f"<think>at <keyframes>4.7</keyframes> orange cross</think><answer>{answer}</answer>"
+    assert rules_gate(ask("text"), parse_response(response)).value == value
