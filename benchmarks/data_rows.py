@@ -136,8 +136,9 @@ def measure(name: str, source: Path, rows: int) -> dict[str, float]:
     if report.good != rows:
         raise SystemExit(f"{name}: {report.good} of {rows} rows are good")
     return {
-        "rows_per_s": rows / seconds, "rows_per_cpu_s": rows / cpu, "start_mib": start_mib, "tenth_mib": early, "end_mib": end,
-        "check_rows_per_s": rows / checked, "check_mib": peak_mib(),
+        "rows_per_s": rows / seconds, "rows_per_cpu_s": rows / cpu, "start_mib": start_mib,
+        "tenth_mib": early, "end_mib": end, "check_rows_per_s": rows / checked,
+        "check_mib": peak_mib(),
     }  # fmt: skip
 
 
@@ -166,7 +167,8 @@ def main() -> None:
             )
             print(
                 f"{name:<9} {source.stat().st_size / 2**20:8.0f} {found['rows_per_s']:8.0f}"
-                f" {found['rows_per_cpu_s']:10.0f} {found['start_mib']:9.0f} {found['tenth_mib']:8.0f} {found['end_mib']:7.0f}"
+                f" {found['rows_per_cpu_s']:10.0f} {found['start_mib']:9.0f}"
+                f" {found['tenth_mib']:8.0f} {found['end_mib']:7.0f}"
                 f" {found['check_rows_per_s']:13.0f} {found['check_mib']:11.0f}",
                 flush=True,
             )

@@ -19,7 +19,7 @@ class SeenIds:
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # temporary, deleted at close
-        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-8192"):
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, line INT) WITHOUT ROWID")
 
