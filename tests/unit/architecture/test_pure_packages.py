@@ -17,6 +17,8 @@ PURE_PACKAGES = [
     "ffr.data",
     "ffr.demo",
     "ffr.elect",
+    "ffr.judge",
+    "ffr.launch",
     "ffr.patches",
     "ffr.repair",
     "ffr.teacher",
