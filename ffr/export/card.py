@@ -33,6 +33,7 @@ def model_card(
         start=_cell(Path(config.student.path).name) if config.student.path else "",
         method=[(key, _cell(value)) for key, value in _method(config, stage)],
         frames=_frames(config), accuracy=accuracy,
+        repaired=stage == "grpo" and config.teacher.kind != "none",
         questions=summary.accuracy.n if summary else 0,
     )  # fmt: skip
 
@@ -54,12 +55,19 @@ def _method(config: RunConfig, stage: str) -> list[tuple[str, object]]:
         sft = config.sft
         return [("stage", "supervised fine-tuning"), ("batch size", sft.batch_size),
                 ("learning rate", f"{sft.lr:g}")]  # fmt: skip
-    teacher = "none" if config.teacher.kind == "none" else config.teacher.model
+    rows: list[tuple[str, object]] = [("stage", "GRPO")]
+    if config.teacher.kind != "none":
+        demo = config.teacher.kind == "demo"
+        teacher = "scripted observer (demo)" if demo else config.teacher.model
+        most = repair.max_per_question or "all"
+        rows = [
+            ("stage", "GRPO with context repair"),
+            ("teacher", teacher),
+            ("repaired", f"when {repair.when}, at most {most} a question"),
+            ("trained context", repair.train_context),
+        ]
     return [
-        ("stage", "GRPO" if teacher == "none" else "GRPO with context repair"),
-        ("teacher", teacher if config.teacher.kind != "demo" else "scripted observer (demo)"),
-        ("repaired", f"when {repair.when}, at most {repair.max_per_question or 'all'} a question"),
-        ("trained context", repair.train_context),
+        *rows,
         ("questions x rollouts a step", f"{grpo.questions_per_step} x {grpo.group_size}"),
         ("learning rate, schedule", f"{grpo.lr:g}, {grpo.schedule}"),
         ("KL weight", f"{grpo.kl_coef:g}"),

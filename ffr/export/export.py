@@ -83,7 +83,11 @@ def export_run(
             "merged_lora": written.merged_lora,
         }  # fmt: skip
         (work / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        size = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
+        readable = (work / "README.md").stat().st_mode  # the weights come readable by us alone
+        size = 0
+        for file in work.iterdir():
+            file.chmod(readable)
+            size += file.stat().st_size
         work.replace(target)
     except OSError as error:
         raise ExportError(

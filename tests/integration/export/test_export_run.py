@@ -94,6 +94,8 @@ def test_the_card_quotes_accuracy_for_the_evaluated_checkpoint_only(run, tmp_pat
     assert "on the 40 questions" in card
     assert "scripted observer (demo)" in card
     assert str(tmp_path) not in card
+    modes = {path.stat().st_mode for path in (tmp_path / "last").iterdir()}
+    assert len(modes) == 1  # whoever may read the card may read the weights
     export_run(run, tmp_path / "earlier", step=10)
     assert "was not evaluated" in (tmp_path / "earlier" / "README.md").read_text()
 

@@ -1,0 +1,1 @@
+"""Templates; a package only so that they are installed with the rest."""
