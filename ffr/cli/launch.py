@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -101,9 +102,12 @@ def _submit(command: tuple[str, ...], *, quiet: bool) -> int:
             f"{_INSTALL[command[0]]}. The files are written"
         )
     sys.stdout.flush()
+    # The job inherits this: it finds the very `ffr-train` that launched it, if setup names none.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(  # noqa: S603 - the command just shown
-        [program, *command[1:]], check=False, stdout=sys.stderr if quiet else None
-    )
+        [program, *command[1:]], check=False, stdout=sys.stderr if quiet else None,
+        env={**os.environ, "PATH": path},
+    )  # fmt: skip
     return done.returncode
 
 
