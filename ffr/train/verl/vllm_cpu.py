@@ -14,10 +14,9 @@ from verl.workers.rollout.replica import RolloutReplicaRegistry
 
 from ffr.train.verl import vllm_cpu_metadata
 from ffr.train.verl.hf_rollout import HfServerAdapter
+from ffr.train.verl.vllm_cpu_metadata import NAME
 
 __all__ = ["NAME", "VllmCpuServerAdapter", "register"]
-
-NAME = "ffr_vllm_cpu"
 
 
 class VllmCpuServerAdapter(HfServerAdapter):

