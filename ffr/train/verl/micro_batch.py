@@ -23,6 +23,10 @@ def padded_rows(rows: int, most: int) -> int:
     return -(-rows // size) * size
 
 
-def use_even_micro_batches(data: TensorDict, most: int) -> None:
-    """Choose the size for one rank's ``data``, in place; the trainer padded it to fit."""
-    assign_non_tensor(data, micro_batch_size_per_gpu=even_micro_batch(len(data), most))
+def use_even_micro_batches(data: TensorDict, most: int | None) -> None:
+    """Choose the size for one rank's ``data``, in place; the trainer padded it to fit.
+
+    Data that brings its own size (SFT) keeps it; without a ``most`` verl's own rules apply.
+    """
+    if most is not None and "micro_batch_size_per_gpu" not in data.keys():  # noqa: SIM118
+        assign_non_tensor(data, micro_batch_size_per_gpu=even_micro_batch(len(data), most))
