@@ -15,9 +15,14 @@ from PIL import Image
 
 from teacher_tools.media.types import RGBImage
 
-__all__ = ["as_bits", "frame_hash", "sample_times"]
+__all__ = ["HASHING", "as_bits", "frame_hash", "sample_times"]
+
+HASHING = "dct64-bars"
+"""Name of the way of hashing; findings of another way are not reused."""
 
 _SIDE, _LOW = 32, 8
+_BLACK = 32  # grey level up to which a whole line counts as a bar, coding noise included
+_LEAST = 0.4  # share of the lines that must remain
 _FLAT = 6.0  # grey levels; a frame with less contrast than this looks like every other such frame
 
 
@@ -27,7 +32,8 @@ def frame_hash(image: RGBImage) -> str | None:
     Args:
         image: uint8 RGB of shape (height, width, 3).
     """
-    small = Image.fromarray(image).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    picture = _without_bars(np.asarray(Image.fromarray(image).convert("L")))
+    small = Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     grey = np.asarray(small, dtype=np.float64)
     if grey.std() < _FLAT:
         return None
@@ -46,6 +52,15 @@ def sample_times(duration_s: float, count: int) -> list[float]:
 def as_bits(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
     """Hashes as 64-bit numbers of shape (n,)."""
     return np.array([int(text, 16) for text in hashes], dtype=np.uint64)
+
+
+def _without_bars(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The picture without black bars, which players and editors add."""
+    rows = np.flatnonzero(grey.max(axis=1) > _BLACK)
+    columns = np.flatnonzero(grey.max(axis=0) > _BLACK)
+    if len(rows) < grey.shape[0] * _LEAST or len(columns) < grey.shape[1] * _LEAST:
+        return grey  # a dark picture, not one with bars
+    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ffr.data.fingerprint import frame_hash, sample_times
+from ffr.data.fingerprint import HASHING, frame_hash, sample_times
 from teacher_tools.media import (
     MediaError,
     MediaNotAllowedError,
@@ -59,6 +59,7 @@ class Probe(BaseModel):
         problem: kind of bad row, ``None`` when the video is good.
         detail: about the problem, with the fix.
         hashes: of the frames with enough contrast.
+        hashed: how they were hashed (``fingerprint.HASHING``); empty when they were not.
         content: SHA-256 of the bytes, when asked for.
         frames: how many frames were asked for, for the journal.
     """
@@ -73,7 +74,7 @@ class Probe(BaseModel):
     duration_s: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     frames: int = 0
     hashes: tuple[str, ...] = ()
-    hashed: bool = False
+    hashed: str = ""
     content: str | None = None
 
 
@@ -112,7 +113,7 @@ def _look(reader: VideoReader, job: ProbeJob) -> dict[str, Any]:
     found: dict[str, Any] = {"duration_s": duration}
     if job.hashes:
         hashes = [frame_hash(frame.image) for frame in frames[1:-1]]
-        found |= {"hashes": tuple(h for h in hashes if h), "hashed": True}
+        found |= {"hashes": tuple(h for h in hashes if h), "hashed": HASHING}
     broken = [t for t, frame in zip(times, frames, strict=True) if not frame.intact]
     if broken:
         at = ", ".join(f"{t:.1f}" for t in broken[:3])

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ffr.data.fingerprint import HASHING
 from ffr.data.json_rows import read_json_rows
 from ffr.data.probe import Probe, ProbeJob, probe_video
 from ffr.data.probe_pool import Died, run_apart
@@ -139,7 +140,7 @@ def _known(journal: Path, options: ProbeOptions) -> dict[str, Probe]:
             continue  # a line cut by a kill
         enough = (
             probe.frames == options.frames
-            and (probe.hashed or not options.hashes)
+            and (probe.hashed == HASHING or not options.hashes)
             and (probe.content is not None or not options.identity)
         )
         hopeless = probe.problem == "media_undecodable" and not options.identity

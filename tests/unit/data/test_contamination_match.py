@@ -22,6 +22,7 @@ def test_scaled_and_dimmed_pictures_hash_nearly_alike_and_others_do_not():
         assert one is not None
         dimmed = (picture(seed, 200) * 0.8).astype(np.uint8)
         assert distance(one, frame_hash(dimmed)) <= 8
+        assert distance(one, frame_hash(np.pad(dimmed, ((30, 30), (0, 0), (0, 0))))) <= 8
         assert distance(one, frame_hash(picture(seed + 100))) > 12
 
 
