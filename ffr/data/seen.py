@@ -22,6 +22,7 @@ class SeenIds:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, line INT) WITHOUT ROWID")
+        self._database.execute("BEGIN")  # never ended: a commit a row would write pages each time
 
     def __enter__(self) -> Self:
         return self
