@@ -5,6 +5,8 @@ verl would ask for more devices than there are and wait for ever without a word.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from ffr.errors import UserError
 
 __all__ = ["RayNotReadyError", "await_nodes", "connect_to_ray"]
 
+_LEAST_S = 5.0  # Ray takes seconds to look
 Nodes = Callable[[], Sequence[Mapping[str, Any]]]
 
 
@@ -28,20 +31,35 @@ def connect_to_ray(address: str, *, wait_s: float, poll_s: float = 5.0) -> Nodes
     """
     import ray
 
-    began = time.monotonic()
-    while True:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            if time.monotonic() - began + poll_s > wait_s:
-                raise RayNotReadyError(
-                    f"no Ray at {address} within {wait_s:g} s ({type(error).__name__}); look at "
-                    "the log of its head, or raise launch.ray.wait_s"
-                ) from error
-            time.sleep(poll_s)
-        else:
-            listing: Nodes = ray.nodes
-            return listing
+    end = time.monotonic() + wait_s
+    # `ray.init` alone would try for a quarter of an hour, deaf to any limit.
+    while address != "auto" and not _answers(address, max(end - time.monotonic(), _LEAST_S)):
+        if time.monotonic() + poll_s > end:
+            raise RayNotReadyError(
+                f"no Ray at {address} within {wait_s:g} s; look at the log of its head, or raise "
+                "launch.ray.wait_s"
+            )
+        time.sleep(poll_s)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RayNotReadyError(
+            f"cannot join the Ray at {address} ({reason}); start the cluster, or mend its address"
+        ) from error
+    listing: Nodes = ray.nodes
+    return listing
+
+
+def _answers(address: str, limit_s: float) -> bool:
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        done = subprocess.run(  # noqa: S603 - Ray's own command
+            command, capture_output=True, timeout=limit_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def await_nodes(

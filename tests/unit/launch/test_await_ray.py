@@ -2,7 +2,7 @@
 
 import pytest
 
-from ffr.launch.await_ray import RayNotReadyError, await_nodes
+from ffr.launch.await_ray import RayNotReadyError, await_nodes, connect_to_ray
 
 
 def node(devices: float | None = 8.0, alive: bool = True) -> dict[str, object]:
@@ -29,3 +29,8 @@ def test_dead_nodes_do_not_count():
 def test_nodes_without_devices_are_not_enough():
     with pytest.raises(RayNotReadyError, match="2 of 2 nodes, 8 of 16 devices"):
         await_nodes(lambda: [node(), node(None)], nodes=2, devices=16, wait_s=0, poll_s=0.001)
+
+
+def test_no_ray_at_all_is_said_within_the_limit():
+    with pytest.raises(RayNotReadyError, match=r"no Ray at 127\.0\.0\.1:1 within 0 s"):
+        connect_to_ray("127.0.0.1:1", wait_s=0)
