@@ -14,11 +14,11 @@ from student import torchvision_shim
 torchvision_shim.install()
 
 import torch  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: E402
 
 from ffr.export.locate import Checkpoint, Dtype, ExportError  # noqa: E402
-from ffr.export.lora import is_wrapped, lora_scale, merge_lora  # noqa: E402
+from student.lora import merged_weights  # noqa: E402
 
 __all__ = ["Written", "write_weights"]
 
@@ -67,18 +67,14 @@ def write_weights(
 
 def _merged(checkpoint: Checkpoint, scratch: Path) -> Path | None:
     """A copy with LoRA folded in, when the checkpoint is one of a LoRA run."""
-    tensors: dict[str, torch.Tensor] = {}
-    for file in sorted(checkpoint.folder.glob("*.safetensors")):
-        found = load_file(file)
-        if not is_wrapped(found):
-            return None
-        tensors |= found
+    merged = merged_weights(checkpoint.folder)
+    if merged is None:
+        return None
     folder = scratch / "merged"
     folder.mkdir()
     for file in checkpoint.folder.iterdir():
         if file.is_file() and ".safetensors" not in file.name:
             shutil.copy2(file, folder)
-    merged = merge_lora(tensors, lora_scale(checkpoint.state))
     whole = {name: tensor.contiguous() for name, tensor in merged.items()}
     save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
     return folder

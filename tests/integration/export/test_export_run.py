@@ -13,11 +13,12 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from ffr.cli.main import main
 from ffr.config.load import dump_config, load_config
-from ffr.config.student import TinyModelConfig
+from ffr.config.student import StudentConfig, TinyModelConfig
 from ffr.errors import UserError
 from ffr.export.export import export_run
-from ffr.export.lora import merge_lora
 from ffr.run.folder import RunFolder
+from student.lora import merge_lora
+from student.model import load_model
 from student.tiny.model import build_tiny_student
 
 CORPUS = ["What appears at 5.0 seconds?", "<think>x</think><answer>red cross</answer>"]
@@ -135,6 +136,25 @@ def test_lora_is_merged_as_peft_does(run, lora_run, tmp_path):
     assert made.merged_lora
     torch.testing.assert_close(logits(tmp_path / "out"), wanted, rtol=1e-4, atol=1e-5)
     assert "LoRA is merged" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_evaluation_and_rollouts_load_a_lora_checkpoint_merged(lora_run):
+    """transformers would only warn, and fill every weight with a random value."""
+    actor, wanted = lora_run
+    model = load_model(actor / "huggingface", StudentConfig(dtype="float32"))
+    with torch.inference_mode():
+        found = model(input_ids=PROMPT).logits
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tiny, tmp_path):
+    shutil.copytree(tiny[1], tmp_path / "copy")
+    weights = load_file(tmp_path / "copy" / "model.safetensors")
+    lost = next(name for name in sorted(weights) if "layers.0.mlp" in name)
+    del weights[lost]
+    save_file(weights, tmp_path / "copy" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks 1 weights of its model, such as .*layers\.0\.mlp"):
+        load_model(tmp_path / "copy", StudentConfig(dtype="float32"))
 
 
 def test_lora_without_its_scale_is_refused(run, lora_run, tmp_path):

@@ -11,13 +11,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
-from ffr.export.locate import ExportError
+from ffr.errors import UserError
 
-__all__ = ["is_wrapped", "lora_scale", "merge_lora"]
+__all__ = ["is_wrapped", "lora_scale", "merge_lora", "merged_weights"]
 
 _WRAPPER = "base_model.model."
 _BASE, _A, _B = ".base_layer.", ".lora_A.default.weight", ".lora_B.default.weight"
+
+
+def merged_weights(folder: Path) -> dict[str, torch.Tensor] | None:
+    """All weights of verl's LoRA checkpoint, merged; ``None`` for an ordinary checkpoint.
+
+    Args:
+        folder: with the safetensors; verl's own note on rank and alpha lies beside it.
+
+    Raises:
+        UserError: rank and alpha are unknown, or the parts do not fit together.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        found = load_file(file)
+        if not is_wrapped(found):
+            return None
+        tensors |= found
+    return merge_lora(tensors, lora_scale(folder.parent)) if tensors else None
 
 
 def is_wrapped(names: Mapping[str, object]) -> bool:
@@ -29,14 +48,14 @@ def lora_scale(state: Path) -> float:
     """``alpha / r`` of a checkpoint, as verl noted it.
 
     Raises:
-        ExportError: the note is missing or damaged.
+        UserError: the note is missing or damaged.
     """
     path = state / "lora_train_meta.json"
     try:
         meta = json.loads(path.read_bytes())
         return float(meta["lora_alpha"]) / float(meta["r"])
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise ExportError(
+        raise UserError(
             f"cannot read rank and alpha of this LoRA checkpoint from {path} "
             f"({type(error).__name__}); write {{\"r\": ..., \"lora_alpha\": ...}} there"
         ) from error
@@ -51,7 +70,7 @@ def merge_lora(tensors: Mapping[str, torch.Tensor], scale: float) -> dict[str, t
         scale: see ``lora_scale``.
 
     Raises:
-        ExportError: a low-rank part has no counterpart.
+        UserError: a low-rank part has no counterpart.
     """
     merged: dict[str, torch.Tensor] = {}
     used = 0
@@ -68,8 +87,8 @@ def merge_lora(tensors: Mapping[str, torch.Tensor], scale: float) -> dict[str, t
         merged[plain.replace(_BASE, ".")] = tensor
     parts = sum(name.endswith((_A, _B)) for name in tensors)
     if used != parts:
-        raise ExportError(
+        raise UserError(
             f"{parts - used} of {parts} LoRA tensors belong to no weight of this checkpoint; "
-            "export an earlier step, or merge with `python -m verl.model_merger`"
+            "take an earlier step, or merge with `python -m verl.model_merger`"
         )
     return merged
