@@ -23,7 +23,10 @@ PURE_PACKAGES = [
     "ffr.repair",
     "ffr.teacher",
 ]
-LAZY = {"ffr.teacher.in_process"}  # runs a model in this process; imports torch when asked to
+LAZY = {
+    "ffr.teacher.in_process",  # runs a model in this process; imports torch when asked to
+    "ffr.launch.await_ray",  # runs inside a job, next to Ray
+}
 PURE_MODULES = ["student.prompt", "student.parse", "student.prompt_parts", "student.time_axis"]
 
 
