@@ -14,7 +14,6 @@ from typing import Any
 
 import ray
 import transfer_queue as tq
-from pydantic import PrivateAttr
 from verl.experimental.agent_loop.agent_loop import AgentLoopMetrics, AgentLoopOutput
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
@@ -29,32 +28,13 @@ from ffr.train.rendering import PromptRenderer
 from ffr.train.verl.engine_request import EngineRequests
 from ffr.train.verl.engine_student import EngineStudent
 from ffr.train.verl.positions import rope_kwargs
+from ffr.train.verl.queue_rows import put_rows
 from student.processor import PromptTooLongError
 from teacher_tools.media.errors import MediaError
 
 __all__ = ["RepairManager", "RepairWorker"]
 
 logger = logging.getLogger(__name__)
-
-
-class RowOutput(AgentLoopOutput):  # type: ignore[misc]
-    """One training row of a group.
-
-    verl takes the outputs of one call for turns of one trajectory and gives all of them the last
-    one's reward; rows of a group are put in one call (one round trip), each with its own.
-    """
-
-    _own: tuple[float | None, dict[str, Any]] = PrivateAttr()
-
-    def model_post_init(self, _context: Any) -> None:
-        """Keep what verl will overwrite."""
-        self._own = self.reward_score, self.extra_fields["reward_extra_info"]
-
-    def as_dict(self) -> dict[str, Any]:
-        """What goes into the queue."""
-        self.reward_score, self.extra_fields["reward_extra_info"] = self._own
-        fields: dict[str, Any] = super().as_dict()
-        return fields
 
 
 class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: ignore[misc]
@@ -150,15 +130,13 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             self._records.append(result.record.at(step, self._attempt))
             # Rows without gradient are not worth a forward pass; one stays: no group is empty.
             rows = tuple(row for row in result.rows if row.live) or result.rows[:1]
-        # verl counts a validation answer per session, so there each is put on its own.
-        for session, part in enumerate([[row] for row in rows] if validate else [list(rows)]):
-            outputs = [await self._output(row, prompt["global_steps"]) for row in part]
-            await self._agent_loop_postprocess(outputs, validate, session_id=session, **prompt)
+        outputs = [await self._output(row, prompt["global_steps"]) for row in rows]
+        await put_rows(self, outputs, prompt, partition="val" if validate else "train")
 
-    async def _output(self, row: TrainRow, global_step: int) -> RowOutput:
+    async def _output(self, row: TrainRow, global_step: int) -> AgentLoopOutput:
         encoded = await self._renderer.encode(row.context)
         rollout = row.rollout
-        return RowOutput(
+        return AgentLoopOutput(
             prompt_ids=list(encoded.prompt_ids),
             response_ids=list(rollout.token_ids),
             response_mask=[int(row.live)] * len(rollout.token_ids),

@@ -62,8 +62,8 @@ def contexts(job, questions, patch):
             "plain": job.run(render.question(question.asked)),
             "patched": job.run(render.patched(question.asked, patch)),
         }
-        for row_number, row in enumerate([row for row in record.rows if row.live]):
-            found[f"{record.group}_0_{row_number}"] = (row, prompts[row.context])
+        for session, row in enumerate([row for row in record.rows if row.live]):
+            found[f"{record.group}_{session}_0"] = (row, prompts[row.context])
     return found
 
 
