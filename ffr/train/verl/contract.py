@@ -88,7 +88,7 @@ CONTRACT: tuple[Touch, ...] = (
     Touch("verl.trainer.sft_trainer", "SFTTrainer._init_engine", ("self",)),
     Touch("verl.trainer.sft_trainer", "SFTTrainer.fit", ("self",)),
     Touch("verl.utils.tensordict_utils", "list_of_dict_to_tensordict", ("list_of_dicts",)),
-    Touch("verl.utils.tensordict_utils", "assign_non_tensor", ("tensordict",)),
+    Touch("verl.utils.tensordict_utils", "assign_non_tensor", ("tensor_dict",)),
     Touch("verl.utils.tensordict_utils", "nested_tensor_from_tensor_list", ("tensors",)),
     Touch("verl.workers.utils.padding", "response_to_nested"),
     Touch("transfer_queue", "async_kv_put"),
