@@ -142,6 +142,7 @@ async def serve_http(server: Server[dict[str, Any]], port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((_LOOPBACK, port))
+            listener.listen()  # before the address is told: who connects at once waits, unrefused
         except (OSError, OverflowError) as error:
             raise UserError(
                 f"port {port} cannot be used ({error}); give another one, or 0 for a free one"
