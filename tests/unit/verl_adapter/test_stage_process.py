@@ -155,6 +155,7 @@ def test_what_a_stage_started_ends_with_it(stage):
 
 
 def test_ctrl_c_ends_the_stage_first(stage):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
     pid_file = stage.folder / "pid"
 
     def interrupt():
