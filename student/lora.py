@@ -7,10 +7,11 @@ as the model itself: every weight would silently be a fresh random one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ffr.errors import UserError
@@ -32,14 +33,14 @@ def merged_weights(folder: Path) -> dict[str, torch.Tensor] | None:
     """
     tensors: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
-        found = load_file(file)
-        if not is_wrapped(found):
-            return None
-        tensors |= found
+        with safe_open(file, framework="pt") as shard:  # names first: an ordinary one is not read
+            if not is_wrapped(shard.keys()):
+                return None
+        tensors |= load_file(file)
     return merge_lora(tensors, lora_scale(folder.parent)) if tensors else None
 
 
-def is_wrapped(names: Mapping[str, object]) -> bool:
+def is_wrapped(names: Iterable[str]) -> bool:
     """Whether these are tensors of a LoRA-wrapped model (one shard of them will do)."""
     return all(name.startswith(_WRAPPER) for name in names)
 
