@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ffr.patches.looks import ToolLook
 from ffr.patches.patch import EvidencePatch, NoPatch
 
 __all__ = ["CorruptRecordError", "StoredDiagnosis", "dump_record", "load_record"]
@@ -16,6 +17,10 @@ _NEVER_STORED = frozenset(
     {"teacher_off", "store_miss", "circuit_open", "budget_spent", "no_annotation"}
 )
 _TRANSIENT = frozenset({"timeout", "deadline", "provider_error", "blind_unknown"})
+
+
+def _is_empty(value: object) -> bool:
+    return not value
 
 
 class CorruptRecordError(ValueError):
@@ -32,6 +37,7 @@ class StoredDiagnosis(BaseModel):
         teacher_model: who made it.
         question_id: whom it was made for; for people and statistics.
         tool_calls: tool name to (calls, failures) of the diagnosis that made it.
+        looks: those of them that worked; left out of the bytes where there are none, as in older records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +49,7 @@ class StoredDiagnosis(BaseModel):
     teacher_model: str = ""
     question_id: str = ""
     tool_calls: tuple[tuple[str, int, int], ...] = ()
+    looks: tuple[ToolLook, ...] = Field((), max_length=256, exclude_if=_is_empty)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> StoredDiagnosis:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from ffr.data.question import Question
+from ffr.patches.looks import ToolLook
 from ffr.patches.patch import EvidencePatch, NoPatch
 from student.prompt_parts import StudentPrompt
 
@@ -65,6 +66,7 @@ class Diagnosis:
         seconds: wall time the diagnosis took.
         tool_calls: tool name to (calls, failures).
         counters: everything else worth counting (retries, leak_rejected, tokens_in, ...).
+        looks: the tool calls themselves, in order; those of the diagnosis that made it.
     """
 
     outcome: EvidencePatch | NoPatch
@@ -72,6 +74,7 @@ class Diagnosis:
     seconds: float = 0.0
     tool_calls: tuple[tuple[str, int, int], ...] = ()
     counters: tuple[tuple[str, float], ...] = ()
+    looks: tuple[ToolLook, ...] = ()
 
 
 class Teacher(Protocol):

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ffr.data.question import AnswerType, Question
+from ffr.patches.looks import ToolLook
 from ffr.repair.protocols import Diagnosis
 from ffr.repair.rows import Category, Outcome, Source, TrainRow
 from ffr.repair.scoring import ScoredRollout
@@ -69,6 +70,7 @@ class DiagnosisRecord(_Record):
     detail: str = ""
     tools: dict[str, ToolCount] = {}
     counters: dict[str, float | None] = {}
+    looks: tuple[ToolLook, ...] = ()
 
 
 class OutcomeRecord(_Record):
@@ -203,6 +205,7 @@ def _diagnosis(outcome: Outcome, diagnosis: Diagnosis) -> DiagnosisRecord:
         detail=refusal.detail if refusal else "",
         tools=tools,
         counters=counters,
+        looks=diagnosis.looks,
     )
 
 

@@ -18,6 +18,7 @@ from ffr.config.teacher import TeacherConfig
 from ffr.data.question import Question
 from ffr.geometry import RawBox, Span
 from ffr.patches.keys import KeyMaker, canonical_hash
+from ffr.patches.looks import ToolLook
 from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch, NoPatch
 from ffr.repair.protocols import Diagnosis, FailedRollout
@@ -90,11 +91,14 @@ class AnnotationsTeacher:
         size: dict[str, float] = {}
         calls: Counter[str] = Counter()
         failures: Counter[str] = Counter()
+        looks: list[ToolLook] = []
         async with self._slots:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(self._config.deadline_s):
-                    outcome = await self._explain(failed, counters, size, calls, failures)
+                    outcome = await self._explain(
+                        failed, counters, size, calls, failures, looks
+                    )
             except TimeoutError:
                 limit = f"not done within deadline_s={self._config.deadline_s:g}"
                 outcome = NoPatch(reason="deadline", detail=limit)
@@ -108,6 +112,7 @@ class AnnotationsTeacher:
             seconds=time.monotonic() - started,
             tool_calls=tuple((n, c, failures[n]) for n, c in sorted(calls.items())),
             counters=tuple(sorted({**{n: float(c) for n, c in counters.items()}, **size}.items())),
+            looks=tuple(looks),
         )
 
     async def aclose(self) -> None:
@@ -121,6 +126,7 @@ class AnnotationsTeacher:
         size: dict[str, float],
         calls: Counter[str],
         failures: Counter[str],
+        looks: list[ToolLook],
     ) -> EvidencePatch | NoPatch:
         given = failed.question.gold_spans
         if not given:
@@ -136,11 +142,15 @@ class AnnotationsTeacher:
         images: dict[str, Picture] = {}
         for tool, arguments in _calls(spans, self._config.patch_max_frames, duration_s):
             calls[tool] += 1
-            result = await self._runner.call(tool, json.dumps(arguments), path)
-            if result.evidence is None:
+            asked = json.dumps(arguments)
+            result = await self._runner.call(tool, asked, path)
+            shown = await encode_frames(result.evidence.frames) if result.evidence else []
+            ok = result.evidence is not None
+            looks.append(ToolLook.of(tool, asked, ok=ok, message=result.message, pictures=shown))
+            if not ok:
                 failures[tool] += 1
                 return NoPatch(reason="tool_failure", detail=f"{tool}: {result.message}")
-            for picture in await encode_frames(result.evidence.frames):
+            for picture in shown:
                 images[f"img_{len(images)}"] = picture
         try:
             draft = assemble(

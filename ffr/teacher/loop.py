@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ffr.config.teacher import TeacherConfig
 from ffr.errors import UserError
+from ffr.patches.looks import ToolLook
 from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch, NoPatch
 from ffr.patches.size import seconds_covered
@@ -47,6 +48,7 @@ class _Cost:
     size: dict[str, float] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    looks: list[ToolLook] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ class OpenAITeacher:
             counters=tuple(
                 sorted({**{n: float(c) for n, c in cost.counters.items()}, **cost.size}.items())
             ),
+            looks=tuple(cost.looks),
         )
 
     async def aclose(self) -> None:
@@ -238,6 +241,11 @@ class OpenAITeacher:
                     continue
                 ok, text, pictures = await self._run_tool(request, path, totals, cost)
                 results.append((request.id, ok, text, pictures))
+                cost.looks.append(
+                    ToolLook.of(
+                        request.name, request.arguments, ok=ok, message=text, pictures=pictures
+                    )
+                )
             spent = rounds_left == 1 or totals.frames_left <= 0
             talk.add_results(results, final=spent)
             if spent:

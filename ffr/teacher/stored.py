@@ -165,7 +165,8 @@ class StoredTeacher:
                 counters += [(f"leak_{rule}", 1.0) for rule in verdict.rules]
                 rules = ", ".join(verdict.rules)
                 outcome = NoPatch(reason="leak", detail=f"stored patch refused: {rules}")
-        return Diagnosis(outcome, "store", time.monotonic() - started, (), tuple(counters))
+        seconds = time.monotonic() - started
+        return Diagnosis(outcome, "store", seconds, (), tuple(counters), record.looks)
 
     def _record(self, failed: FailedRollout, diagnosis: Diagnosis) -> StoredDiagnosis:
         outcome = diagnosis.outcome
@@ -177,6 +178,8 @@ class StoredTeacher:
             teacher_model=self._keys.teacher_model,
             question_id=failed.question.id,
             tool_calls=diagnosis.tool_calls,
+            # Refused calls are no evidence: what a model wrote there is not passed on to others.
+            looks=tuple(look for look in diagnosis.looks if look.ok)[:256],
         )
 
     def _key(self, failed: FailedRollout) -> str:

@@ -86,6 +86,7 @@ async def test_spans_share_the_frames_and_the_guidance_names_times_only(
     assert len(patch.frames) == 4
     assert sum(f.t_s < 3 for f in patch.frames) == 2
     assert diagnosis.tool_calls == (("clip", 2, 0),)
+    assert [p.t_s for look in diagnosis.looks for p in look.shown] == [f.t_s for f in patch.frames]
     counters = dict(diagnosis.counters)
     assert counters["patch_frames"] == 4
     assert counters["patch_pixels"] > 0

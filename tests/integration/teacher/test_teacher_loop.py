@@ -179,6 +179,12 @@ async def test_tools_really_look_into_the_video(
     ).astype(int)
     assert (pixels.max(axis=2) - pixels.min(axis=2)).max() > 60  # the object is coloured
     assert diagnosis.tool_calls == (("clip", 3, 2), ("unknown", 1, 1), ("zoom", 2, 1))
+    assert [(look.name, look.arguments) for look in diagnosis.looks] == calls
+    assert [look.ok for look in diagnosis.looks] == [True, True, False, False, False, False]
+    assert [len(look.shown) for look in diagnosis.looks] == [2, 1, 0, 0, 0, 0]
+    assert diagnosis.looks[1].shown[0].box == crop.box
+    assert diagnosis.looks[1].shown[0].t_s == crop.t_s
+    assert "unknown tool" in diagnosis.looks[4].message
     assert dict(diagnosis.counters)["tool_refused"] == 4
     messages = fault.bodies[1]["messages"]
     assert [m["role"] for m in messages] == ["system", "user", "assistant", *["tool"] * 6, "user"]

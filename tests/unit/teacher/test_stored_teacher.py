@@ -13,6 +13,7 @@ from ffr.data.question import Question
 from ffr.errors import UserError
 from ffr.patches.files import StoreError
 from ffr.patches.keys import KeyMaker
+from ffr.patches.looks import ShownPicture, ToolLook
 from ffr.patches.patch import EvidencePatch, NoPatch
 from ffr.patches.store import PatchStore
 from ffr.repair.protocols import Diagnosis, FailedRollout
@@ -21,6 +22,7 @@ from ffr.teacher.stored import StoredTeacher, StoreMissError
 
 KEYS = KeyMaker("m", "p", {}, True, {"frames": 4})
 PATCH = EvidencePatch(error_types=("temporal",), guidance="Look from 2 to 4 seconds.")
+LOOK = ToolLook(name="clip", arguments="{}", shown=(ShownPicture(t_s=2.0),))
 LEAKY = EvidencePatch(error_types=("temporal",), guidance="It is the red one.")
 QUESTION = Question(
     id="q", video="v.mp4", question="Which colour?", answer_type="text", answer="red"
@@ -50,7 +52,7 @@ class Live:
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
-        return Diagnosis(outcome, "live", 1.0, (("clip", 2, 1),), (("calls", 3.0),))
+        return Diagnosis(outcome, "live", 1.0, (("clip", 2, 1),), (("calls", 3.0),), (LOOK,))
 
     async def aclose(self) -> None:
         self.closed = True
@@ -79,6 +81,7 @@ async def test_live_then_stored_also_for_another_process(make: Make) -> None:
     again = make(live)
     second = await again.diagnose(failure(" BLUE. "))
     assert (second.outcome, second.source, second.tool_calls) == (PATCH, "store", ())
+    assert first.looks == second.looks == (LOOK,)
     assert dict(second.counters) == {"store_hits": 1.0}
     assert live.asked == 1
     assert (await again.diagnose(failure("green"))).source == "live"
