@@ -51,6 +51,8 @@ def frame_plan_id(config: FramesConfig) -> str:
     plan = config.model_dump(
         mode="json", include={"count", "max_pixels", "size_multiple", "exact_size", "clock_overlay"}
     )
+    if config.fps is not None:  # left out where unset: ids of caches made without it stay
+        plan["fps"] = config.fps
     text = json.dumps({"format": _FORMAT, **plan}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -144,7 +146,9 @@ class FrameCache:
         try:
             with np.load(entry, allow_pickle=False) as stored:
                 frames, times, source = stored["frames"], stored["times_s"], stored["source"]
-            if frames.dtype != np.uint8 or frames.shape[0] != self.config.count:
+            most = self.config.count
+            least = most if self.config.fps is None else 1
+            if frames.dtype != np.uint8 or not least <= frames.shape[0] <= most:
                 raise ValueError(f"unexpected frames {frames.dtype} {frames.shape}")
             axis = TimeAxis(tuple(times.tolist()), *source.tolist())
         except FileNotFoundError:

@@ -22,7 +22,9 @@ from student.prompt_parts import VideoPart
 from student.time_axis import TimeAxis
 from teacher_tools.media.reader import VideoReader
 
-__all__ = ["fit_patch_size", "fit_size", "resize", "sample_times", "sample_video"]
+__all__ = [
+    "fit_patch_size", "fit_size", "frame_count", "resize", "sample_times", "sample_video",
+]  # fmt: skip
 
 _CHUNK = 32  # frames decoded at once: bounds memory on large videos
 _MAX_DECODED_PIXELS = 1 << 20  # larger frames are first scaled down by the decoder
@@ -40,6 +42,13 @@ def sample_times(duration_s: float, count: int) -> tuple[float, ...]:
             "duration and at least one frame"
         )
     return tuple((i + 0.5) * duration_s / count for i in range(count))
+
+
+def frame_count(duration_s: float, config: FramesConfig) -> int:
+    """How many frames of a video of ``duration_s`` seconds are sampled."""
+    if config.fps is None:
+        return config.count
+    return max(1, min(config.count, math.floor(duration_s * config.fps + 1e-6)))
 
 
 def fit_size(height: int, width: int, config: FramesConfig) -> tuple[int, int]:
@@ -85,7 +94,7 @@ def sample_video(
             (``DecodedFrame.intact`` is false), when there are any.
 
     Returns:
-        The frames, read-only, uint8 RGB (count, H, W, 3), with their true times.
+        The frames, read-only, uint8 RGB (``frame_count``, H, W, 3), with their true times.
 
     Raises:
         teacher_tools.media.errors.MediaError: the file cannot be read or decoded.
@@ -93,11 +102,12 @@ def sample_video(
     with VideoReader.open(path) as reader:
         info = reader.info
         size = fit_size(info.height, info.width, config)
-        wanted = sample_times(info.duration_s, config.count)
-        frames = np.empty((config.count, *size, 3), dtype=np.uint8)
+        count = frame_count(info.duration_s, config)
+        wanted = sample_times(info.duration_s, count)
+        frames = np.empty((count, *size, 3), dtype=np.uint8)
         times: list[float] = []
         damaged = 0
-        for start in range(0, config.count, _CHUNK):
+        for start in range(0, count, _CHUNK):
             chunk = reader.frames_at(
                 wanted[start : start + _CHUNK],
                 max_frame_pixels=max(_MAX_DECODED_PIXELS, 4 * size[0] * size[1]),

@@ -13,12 +13,14 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ffr.data.question import option_letters
 
-__all__ = ["ParsedResponse", "Unit", "parse_choice", "parse_number", "parse_response"]
+__all__ = [
+    "ParsedResponse", "Unit", "parse_choice", "parse_direct", "parse_number", "parse_response",
+]  # fmt: skip
 
 Unit = Literal["", "%"]
 
@@ -97,6 +99,27 @@ def parse_response(text: str) -> ParsedResponse:
         well_formed=not structure,
         problems=(*structure, *notes),
     )
+
+
+def parse_direct(text: str) -> ParsedResponse:
+    """Read a response that was asked for without reasoning; never raises.
+
+    The answer is the content of the single ``<answer>`` block, an empty think block before it
+    allowed (some chat templates write one). A response without any tag is its own answer, and
+    flagged ``untagged``; reasoning in a think block is read as usual and flagged ``reasoned``.
+    """
+    if len(text) > _MAX_CHARS:
+        return ParsedResponse(None, None, (), False, ("too_long",))
+    if not _TAG.search(text):
+        answer = text.strip()
+        problem = "untagged" if answer else "empty_answer"
+        return ParsedResponse(None, answer or None, (), False, (problem,))
+    if "think>" in text:
+        parsed = parse_response(text)
+        if not parsed.think:
+            return parsed
+        return replace(parsed, well_formed=False, problems=(*parsed.problems, "reasoned"))
+    return parse_response(f"<think></think>{text}")
 
 
 def parse_choice(answer: str, options: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffr.config.student import PromptConfig
-from ffr.data.question import AskedQuestion, option_letters
+from ffr.data.question import AnswerType, AskedQuestion, option_letters
 from ffr.errors import FfrError, UserError
 from ffr.patches.patch import EvidencePatch, PatchFrame, SpatialRegion
 from student.prompt_parts import ImagePart, Message, Part, StudentPrompt, TextPart, VideoPart
@@ -24,6 +24,7 @@ __all__ = [
     "PatchRenderError",
     "control_token",
     "format_time",
+    "instruction_for",
     "prompt_wording",
     "render_patched",
     "render_question",
@@ -48,6 +49,7 @@ _KEYFRAMES = (
     "Inside your reasoning, list the times in seconds that you rely on between <keyframes> and "
     "</keyframes>, separated by commas."
 )
+_DIRECT = "Answer without reasoning. Put your answer between <answer> and </answer>."
 _COMPACT = "Think, then answer."
 _COMPACT_KEYFRAMES = "Think, keyframes, then answer."
 _SEPARATOR = "\n\nAdditional evidence from the same video, to look at before answering:"
@@ -91,11 +93,12 @@ def render_question(
     Raises:
         UserError: the question or an option holds a control token.
     """
-    for text in (asked.question, *asked.options, config.system):
+    for text in (asked.question, *asked.options, config.system, config.instruction or ""):
         if token := control_token(text):
             raise UserError(
                 f"question id={asked.id!r} contains the control token {token!r}; "
-                "remove it from the question, the options or student.prompt.system"
+                "remove it from the question, the options, student.prompt.system or "
+                "student.prompt.instruction"
             )
     compact = config.style == "compact"
     lines = [asked.question.strip()]
@@ -104,7 +107,7 @@ def render_question(
         f"{letter}. {option.strip()}"
         for letter, option in zip(letters, asked.options, strict=True)
     ]
-    lines.append(_instruction(asked, config))
+    lines.append(instruction_for(asked.answer_type, config))
     text = ("\n" if compact else "\n\n").join([*lines[:1], "\n".join(lines[1:])])
     if write_frame_times:
         times = ", ".join(f"{t:.1f}" for t in video.axis.times_s)
@@ -161,10 +164,15 @@ def prompt_wording() -> tuple[str, ...]:
     )
 
 
-def _instruction(asked: AskedQuestion, config: PromptConfig) -> str:
+def instruction_for(answer_type: AnswerType, config: PromptConfig) -> str:
+    """What is asked behind a question of this type."""
+    if config.instruction is not None:
+        return config.instruction.strip()
     if config.style == "compact":
         return _COMPACT_KEYFRAMES if config.ask_keyframes else _COMPACT
-    form = _ANSWER_FORM[asked.answer_type]
+    form = _ANSWER_FORM[answer_type]
+    if config.style == "direct":
+        return f"{_DIRECT} {form}"
     return " ".join([_THINK, form, *([_KEYFRAMES] if config.ask_keyframes else [])])
 
 

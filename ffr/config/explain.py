@@ -65,8 +65,11 @@ def nearest_key(key: str, model: type[BaseModel] = RunConfig) -> str | None:
 def _one(model: type[BaseModel], detail: ErrorDetails, source: str | None) -> str:
     root = _root(model)
     location = detail["loc"]
-    if detail["type"] == "missing" and location:  # too short a list: speak of the whole list
-        location = location[:-1]
+    if detail["type"] == "missing" and location:
+        if isinstance(location[-1], str):
+            allowed = _allowed(root, _at(root, location))
+            return f"{_dotted(location)} is not set; give {allowed or 'it'}"
+        location = location[:-1]  # too short a list: speak of the whole list
     key = _dotted(location)
     where = f" (from {source})" if source and location else ""
     if detail["type"] == "extra_forbidden":

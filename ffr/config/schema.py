@@ -151,6 +151,11 @@ class RunConfig(Config):
                 "student.path and student.tiny: set exactly one "
                 "(a checkpoint folder, or the shape of a tiny model)"
             )
+        if self.student.prompt.style == "direct":
+            raise ValueError(
+                "student.prompt.style=direct is for evaluation: training rewards reasoning; use "
+                "'think_answer' or 'compact'"
+            )
         if not self.stages:
             raise ValueError("stages is empty; list at least one of sft, grpo, eval")
         if len(set(self.stages)) != len(self.stages):

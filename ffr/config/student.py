@@ -16,6 +16,8 @@ class FramesConfig(Config):
 
     count: Annotated[int, Field(ge=1, le=768)] = 16
     """Frames per video, uniform: the middle of each of ``count`` equal slots."""
+    fps: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Frames per second of video instead, at least one and at most ``count`` of them."""
     max_pixels: Annotated[int, Field(ge=64)] = 128 * 28 * 28
     """Upper bound of height x width of one frame, in pixels (paper: 128*28*28)."""
     size_multiple: Annotated[int, Field(ge=1)] = 28
@@ -33,8 +35,11 @@ class FramesConfig(Config):
 class PromptConfig(Config):
     """Wording of the student prompt."""
 
-    style: Literal["think_answer", "compact"] = "think_answer"
-    """``compact`` spends few tokens: for tiny models; ``think_answer`` is the field's usual one."""
+    style: Literal["think_answer", "compact", "direct"] = "think_answer"
+    """``compact`` spends few tokens: for tiny models; ``think_answer`` is the field's usual one;
+    ``direct`` asks for the answer alone and is for evaluation only."""
+    instruction: str | None = None
+    """Own words behind the question and its options, instead of the style's."""
     ask_keyframes: bool = False
     """Ask for the times relied on, inside ``<keyframes>`` tags."""
     patch_render: Literal["structured_visual", "structured", "content_only"] = "structured_visual"

@@ -82,7 +82,10 @@ def _frames(config: RunConfig) -> str:
         f"{frames.exact_size[0]} x {frames.exact_size[1]} pixels" if frames.exact_size
         else f"at most {frames.max_pixels:,} pixels each"
     )  # fmt: skip
-    return f"{frames.count} frames, the middle of each of as many equal slots, {size}."
+    count = f"{frames.count} frames"
+    if frames.fps is not None:
+        count = f"{frames.fps:g} frames a second, at most {frames.count}"
+    return f"{count}, the middle of each of as many equal slots, {size}."
 
 
 def _cell(value: object) -> str:

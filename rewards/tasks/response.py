@@ -12,7 +12,7 @@ from rewards.accuracy_parity import first_answer
 from rewards.mean_relative_accuracy import mean_relative_accuracy
 from student.parse import ParsedResponse, parse_number, parse_response
 
-__all__ = ["benchmark_score", "task_reward"]
+__all__ = ["benchmark_score", "relative_accuracy", "task_reward"]
 
 
 def task_reward(
@@ -47,6 +47,11 @@ def benchmark_score(answer: str | None, question: Question) -> float:
     score = accuracy(answer, question)  # also checks the gold answer
     if question.answer_type != "regression":
         return score
+    return relative_accuracy(answer, question)
+
+
+def relative_accuracy(answer: str | None, question: Question) -> float:
+    """Mean relative accuracy of an answer to a numeric question; 0 for another unit or no number."""
     said, gold = parse_number(answer or ""), parse_number(question.answer)
     if said is None or gold is None or said[1] != gold[1]:
         return 0.0

@@ -34,6 +34,15 @@ def test_more_frames_than_one_chunk_and_than_the_video_has(mp4: Path) -> None:
     assert shown == pytest.approx([2 * round(t * 10) + 20 for t in video.axis.times_s], abs=3)
 
 
+def test_a_rate_decides_the_number_and_the_disk_cache_keeps_it(mp4: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"fps": 0.5})  # the video has 8 s
+    first, second = (FrameCache(config, folder=tmp_path) for _ in range(2))
+    assert first.get(mp4).axis.times_s == pytest.approx([1.0, 3.0, 5.0, 7.0])
+    assert np.array_equal(second.get(mp4).frames, first.get(mp4).frames)
+    assert (second.counts.disk_hits, second.counts.decoded) == (1, 0)
+    assert FrameCache(CONFIG, folder=tmp_path).get(mp4).frames.shape[0] == 8
+
+
 def test_sizes_come_from_the_pixel_budget(mp4: Path) -> None:
     config = FramesConfig(count=2, size_multiple=16, max_pixels=64 * 64)
     assert sample_video(mp4, config).frames.shape == (2, 64, 64, 3)

@@ -27,7 +27,10 @@ LAZY = {
     "ffr.teacher.in_process",  # runs a model in this process; imports torch when asked to
     "ffr.launch.await_ray",  # runs inside a job, next to Ray
 }
-PURE_MODULES = ["student.prompt", "student.parse", "student.prompt_parts", "student.time_axis"]
+PURE_MODULES = [
+    "student.prompt", "student.parse", "student.prompt_parts", "student.time_axis",
+    "ffr.evaluate.protocol", "ffr.evaluate.score_item",
+]  # fmt: skip
 
 
 def modules_of(package: str) -> list[str]:

@@ -14,7 +14,7 @@ from ffr.config.student import FramesConfig
 from ffr.errors import UserError
 from ffr.patches.patch import EvidencePatch, PatchFrame
 from student.frame_cache import frame_plan_id
-from student.frames import fit_patch_size, fit_size, resize, sample_times
+from student.frames import fit_patch_size, fit_size, frame_count, resize, sample_times
 from student.overlay import draw_clock
 from student.patch_images import PatchImageError, decode_image, load_patch_images
 from student.time_axis import TimeAxis
@@ -38,6 +38,16 @@ def test_times_increase_and_lie_inside_the_video(duration: float, count: int) ->
 def test_impossible_plans_are_refused(duration: float, count: int) -> None:
     with pytest.raises(ValueError, match="positive finite"):
         sample_times(duration, count)
+
+
+@pytest.mark.parametrize(
+    ("duration", "fps", "count"),
+    [(100.0, None, 16), (8.0, 1.0, 8), (8.9, 1.0, 8), (2.0, 0.1, 1), (100.0, 2.0, 16)],
+)
+def test_a_rate_gives_a_frame_for_each_of_its_steps(duration, fps, count) -> None:
+    config = FramesConfig(count=16, fps=fps)
+    assert frame_count(duration, config) == count
+    assert (frame_plan_id(config) == frame_plan_id(FramesConfig(count=16))) == (fps is None)
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000), st.sampled_from([16, 28, 32]))

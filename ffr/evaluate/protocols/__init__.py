@@ -1,0 +1,1 @@
+"""The shipped protocols of evaluation, as YAML."""
