@@ -25,6 +25,7 @@ class AttentionScore:
     Attributes:
         vas: 100 times the mean mass on video tokens, in [0, 100]; ``None`` without any token.
         lift: mean of mass over a uniform share; 1 is uniform; ``None`` without video tokens.
+            Tokens that see no video token (a sliding window) are left out.
         no_sink: ``vas`` after taking the first token out and renormalising; ``None`` when every
             row has all its mass on it.
         per_token: mean over heads for every token, for box plots.
@@ -42,7 +43,7 @@ def attention_score(
     video_mass: npt.ArrayLike,
     sink_mass: npt.ArrayLike,
     visible_keys: npt.ArrayLike,
-    video_tokens: int,
+    video_tokens: npt.ArrayLike,
 ) -> AttentionScore:
     """VAS-A, lift and noSink of one response.
 
@@ -50,17 +51,19 @@ def attention_score(
         video_mass: ``(T, H)``, attention on video tokens, each in [0, 1].
         sink_mass: ``(T, H)``, attention on the first key, which is no video token.
         visible_keys: ``(T,)``, number of keys each row may look at.
-        video_tokens: number of video tokens, all visible to every row.
+        video_tokens: number of video tokens a row may look at: one for all, or ``(T,)``.
 
     Raises:
         ValueError: the shapes differ or a mass is outside [0, 1].
     """
     mass, sink = (np.atleast_2d(np.asarray(x, dtype=np.float64)) for x in (video_mass, sink_mass))
     keys = np.asarray(visible_keys, dtype=np.float64).reshape(-1)
-    if mass.shape != sink.shape or (mass.size and len(keys) != len(mass)):
+    video = np.asarray(video_tokens, dtype=np.float64)
+    fits = len(keys) == len(mass) and (video.ndim == 0 or video.shape == keys.shape)
+    if mass.shape != sink.shape or (mass.size and not fits):
         raise ValueError(
-            f"shapes video_mass={mass.shape}, sink_mass={sink.shape}, visible_keys={keys.shape} do "
-            "not fit; give (tokens, heads) twice and (tokens,)"
+            f"shapes video_mass={mass.shape}, sink_mass={sink.shape}, visible_keys={keys.shape}, "
+            f"video_tokens={video.shape} do not fit; give (tokens, heads) twice and (tokens,) twice"
         )
     if not mass.size:
         return AttentionScore(None, None, None, (), 0)
@@ -68,9 +71,10 @@ def attention_score(
         raise ValueError("attention mass is outside [0, 1]; give softmax weights summed over keys")
     others = 1.0 - sink
     kept = others > _SLACK
+    share = np.broadcast_to(video, keys.shape) / keys
     lift = None
-    if video_tokens > 0:
-        lift = float((mass / (video_tokens / keys)[:, None]).mean())
+    if (sees := share > 0).any():
+        lift = float((mass[sees] / share[sees, None]).mean())
     return AttentionScore(
         vas=float(np.clip(100.0 * mass.mean(), 0.0, 100.0)),
         lift=lift,

@@ -217,6 +217,11 @@ def test_attention_without_video_or_tokens() -> None:
     assert attention_score(np.zeros((0, 2)), np.zeros((0, 2)), [], 4).vas is None
     all_sink = attention_score([[0.0]], [[1.0]], [5], 4)
     assert (all_sink.no_sink, all_sink.n_all_sink) == (None, 1)
+    # Through a sliding window the first token sees no video any more, the second half of it.
+    sliding = attention_score([[0.0], [0.5]], [[0.1], [0.1]], [4, 4], [0, 2])
+    assert (sliding.vas, sliding.lift) == (25.0, 1.0)
+    with pytest.raises(ValueError, match="shapes"):
+        attention_score([[0.1]], [[0.1]], [3], [1, 1])
     full = attention_score([[1.0]], [[0.0]], [4], 4)
     assert full.vas == 100.0
     with pytest.raises(ValueError, match="shapes"):
