@@ -54,6 +54,7 @@ real-clips: .venv ## the same job on real footage
 	$(VENV)/bin/ffr-train configs/real_clips.yaml $(ARGS)
 
 test: .venv ## the whole test suite
+	@test -n "$$FFR_CHROMIUM" || $(PY) requirements/get_chromium.py $(VENV)/chromium
 	$(PY) -m pytest $(ARGS)
 
 lint: .venv ## ruff and mypy

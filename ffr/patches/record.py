@@ -37,7 +37,7 @@ class StoredDiagnosis(BaseModel):
         teacher_model: who made it.
         question_id: whom it was made for; for people and statistics.
         tool_calls: tool name to (calls, failures) of the diagnosis that made it.
-        looks: those of them that worked; left out of the bytes where there are none, as in older records.
+        looks: those of them that worked; left out of the bytes where there are none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

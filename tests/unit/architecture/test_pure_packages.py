@@ -21,6 +21,7 @@ PURE_PACKAGES = [
     "ffr.launch",
     "ffr.patches",
     "ffr.repair",
+    "ffr.report",
     "ffr.teacher",
 ]
 LAZY = {

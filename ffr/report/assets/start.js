@@ -1,0 +1,3 @@
+// Last of all scripts: every view has been named.
+"use strict";
+FFR.start();
