@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive, Probability
 from ffr.config.launch import LaunchConfig
 from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
 from ffr.config.student import StudentConfig
 from ffr.config.teacher import StoreConfig, TeacherConfig
+from ffr.data.bad_rows import RowPolicy
+from ffr.errors import UserError
 
 __all__ = ["DataConfig", "EvalConfig", "GrpoConfig", "LoraConfig", "RunConfig", "SftConfig"]
 
@@ -39,9 +41,23 @@ class DataConfig(Config):
     test: str | None = None
     media_root: str | None = None
     """Folder that every ``video`` path must lie under; default: the JSONL's own folder."""
-    on_bad_row: Literal["fail", "skip"] = "fail"
+    on_bad_row: str = "fail"
+    """Rows that cannot be used: ``fail``, ``skip``, or ``limit N``, at most N of them a file."""
     demo: DemoWorldConfig | None = None
     """Generate the demo world first and use its splits."""
+
+    @field_validator("on_bad_row")
+    @classmethod
+    def _known_policy(cls, text: str) -> str:
+        try:
+            return str(RowPolicy.parse(text))
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def row_policy(self) -> RowPolicy:
+        """``on_bad_row``, read."""
+        return RowPolicy.parse(self.on_bad_row)
 
 
 class LoraConfig(Config):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,18 @@ from ffr.data.json_rows import read_json_rows
 from ffr.data.question import Question
 from ffr.data.question_rows import parse_question
 from ffr.errors import UserError
+from rewards.accuracy import gold_problem
 from teacher_tools.media import MediaError, VideoReader, resolve_media
 
-__all__ = ["BadRow", "LoadedQuestions", "dataset_sha256", "load_questions", "read_json_rows"]
+__all__ = [
+    "BadRow",
+    "LoadedQuestions",
+    "broken_media",
+    "dataset_sha256",
+    "load_questions",
+    "read_json_rows",
+    "refuse_or_bear",
+]
 
 _SHOWN = 5
 _PROBE_TIMEOUT_S = 30.0
@@ -70,6 +79,9 @@ def load_questions(
         elif parsed.id in first_line:
             reason = f"this id stands already in line {first_line[parsed.id]}"
             bad.append(BadRow(line, parsed.id, reason, "duplicate_id"))
+        elif (problem := gold_problem(parsed)) is not None:
+            first_line[parsed.id] = line
+            bad.append(BadRow(line, parsed.id, problem, "answer"))
         elif parsed.clip is not None:
             first_line[parsed.id] = line
             reason = "is about a stretch of its file (clip); cut it out with `ffr data cut` first"
@@ -80,7 +92,8 @@ def load_questions(
     if not total:
         raise UserError(f"{path} holds no question; give one JSON object a line")
     if check_media:
-        broken = _broken_media(good, media_root or path.parent, progress)
+        names = [question.video for _, question in good]
+        broken = broken_media(names, media_root or path.parent, progress)
         bad += [
             BadRow(n, q.id, broken[q.video], "media_undecodable")
             for n, q in good
@@ -88,18 +101,21 @@ def load_questions(
         ]
         good = [(n, q) for n, q in good if q.video not in broken]
     bad.sort(key=lambda row: row.line)
-    if bad and (policy.mode == "fail" or (policy.mode == "limit" and len(bad) > policy.limit)):
-        raise UserError(_summary(path, bad, total))
+    refuse_or_bear(path, bad, total, policy)
     return LoadedQuestions(tuple(q for _, q in good), tuple(bad))
 
 
-def _broken_media(
-    rows: Sequence[tuple[int, Question]], root: Path, progress: Progress | None
+def broken_media(
+    videos: Iterable[str], root: Path, progress: Progress | None = None
 ) -> dict[str, str]:
-    """Video name to what is wrong with it, for those that cannot be used."""
+    """Video name to what is wrong with it, for those of which not even a frame can be read.
+
+    Raises:
+        UserError: ``root`` is no folder.
+    """
     if not root.is_dir():
         raise UserError(f"media root {root} is not a folder; set data.media_root to one")
-    names = list(dict.fromkeys(question.video for _, question in rows))
+    names = list(dict.fromkeys(videos))
     broken: dict[str, str] = {}
     for done, name in enumerate(names, start=1):
         try:
@@ -112,10 +128,18 @@ def _broken_media(
     return broken
 
 
-def _summary(path: Path, bad: Sequence[BadRow], total: int) -> str:
+def refuse_or_bear(path: Path, bad: Sequence[BadRow], total: int, policy: RowPolicy) -> None:
+    """Stop when more rows are bad than the policy bears.
+
+    Raises:
+        UserError: their number and the first of them.
+    """
+    if not bad or policy.mode == "skip" or (policy.mode == "limit" and len(bad) <= policy.limit):
+        return
     shown = "; ".join(str(row) for row in bad[:_SHOWN])
     more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    return (
-        f"{path}: {len(bad)} of {total} rows are bad: {shown}{more}. "
-        "Mend them, or set data.on_bad_row to skip to leave them out"
+    borne = f", more than the {policy.limit} of the limit" if policy.mode == "limit" else ""
+    raise UserError(
+        f"{path}: {len(bad)} of {total} rows are bad{borne}: {shown}{more}. "
+        "Mend them, or set data.on_bad_row to skip or 'limit N' to leave them out"
     )

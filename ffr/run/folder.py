@@ -144,6 +144,11 @@ class RunFolder:
         """Append to ``events.jsonl``."""
         append_line(self.events_path, {"time": round(time.time(), 3), **line})
 
+    def skipped_questions(self) -> set[str]:
+        """Ids of questions that turned out unusable in the middle of training."""
+        events, _ = read_lines(self.events_path)
+        return {str(line.get("id")) for line in events if line.get("event") == "group_skipped"}
+
     def write_json(self, name: str, value: object) -> Path:
         """Write a whole JSON file, or nothing; non-finite numbers become ``null``."""
         path = self.path / name

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ffr.config.schema import RunConfig
 from ffr.config.student import TinyModelConfig
+from ffr.data.bad_rows import BadRow
 from ffr.data.load import load_questions
 from ffr.data.question import Question
-from ffr.data.sft_record import load_sft_records
+from ffr.data.sft_load import check_sft_file
+from ffr.data.sft_record import SftRecord, load_sft_records
 from ffr.demo.world import generate_demo_world
 from ffr.errors import UserError
 from ffr.patches.files import write_atomic
@@ -28,6 +30,7 @@ class Inputs:
     Attributes:
         media_root: folder that every video lies under.
         store: folder of the patch store.
+        sft_media: folder of the images that patches of SFT records speak of.
     """
 
     media_root: Path
@@ -37,6 +40,7 @@ class Inputs:
     validation: Path | None
     test: Path | None
     skipped_rows: int
+    sft_media: Path | None = None
 
 
 def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
@@ -44,7 +48,7 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
 
     Raises:
         UserError: a split that a stage needs is missing, empty or too small for one batch, or
-            a row is bad and ``data.on_bad_row`` is ``fail``.
+            more rows are bad than ``data.on_bad_row`` bears.
     """
     data = config.data
     paths = {name: getattr(data, name) for name in ("sft", "train", "validation", "test")}
@@ -66,25 +70,35 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
         if not paths[name]:
             written[name] = None
             continue
-        loaded = load_questions(Path(paths[name]), root, data.on_bad_row)
-        skipped += len(loaded.skipped)
-        for row in loaded.skipped:
-            folder.append_event({"event": "bad_row", "split": name, "line": row.line,
-                                 "id": row.id, "reason": row.reason})
+        loaded = load_questions(Path(paths[name]), root, data.row_policy)
+        skipped += _record_skipped(folder, name, loaded.skipped)
         written[name] = _write(folder, name, loaded.questions)
         if name == "train" and "grpo" in config.stages:
             _enough("train", len(loaded.questions), "grpo.questions_per_step",
                     config.grpo.questions_per_step)
+    sft = Path(paths["sft"]) if paths["sft"] else None
+    sft_media = None if sft is None else sft.parent / "media"
     if "sft" in config.stages:
-        records = load_sft_records(Path(paths["sft"]))  # a bad one is named now, not in the trainer
-        _enough("sft", len(records), "sft.batch_size", config.sft.batch_size)
+        assert sft is not None
+        checked = check_sft_file(sft, root, data.row_policy)  # named now, not in the trainer
+        skipped += _record_skipped(folder, "sft", checked.skipped)
+        _enough("sft", len(checked.records), "sft.batch_size", config.sft.batch_size)
+        if checked.skipped:  # else the file is good as it is, and may be large
+            sft = _write(folder, "sft", checked.records)
     return Inputs(
         media_root=root,
         store=Path(config.store.path).resolve() if config.store.path else folder.path / "patches",
-        sft=Path(paths["sft"]) if paths["sft"] else None,
+        sft=sft,
+        sft_media=sft_media,
         skipped_rows=skipped,
         **written,
     )
+
+
+def _record_skipped(folder: RunFolder, split: str, rows: Sequence[BadRow]) -> int:
+    for row in rows:
+        folder.append_event({"event": "bad_row", "split": split, **row.as_dict()})
+    return len(rows)
 
 
 def _enough(split: str, rows: int, key: str, wanted: int) -> None:
@@ -95,12 +109,12 @@ def _enough(split: str, rows: int, key: str, wanted: int) -> None:
         )
 
 
-def _write(folder: RunFolder, name: str, questions: Sequence[Question]) -> Path:
-    if not questions:
+def _write(folder: RunFolder, name: str, rows: Sequence[Question | SftRecord]) -> Path:
+    if not rows:
         raise UserError(f"data.{name} has no usable row; see events.jsonl in {folder.path}")
     path = folder.path / "data" / f"{name}.jsonl"
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, "".join(q.model_dump_json() + "\n" for q in questions).encode())
+    write_atomic(path, "".join(row.model_dump_json() + "\n" for row in rows).encode())
     return path
 
 

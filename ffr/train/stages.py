@@ -43,6 +43,7 @@ class Stages:
         checkpoints = self._folder.path / "checkpoints" / "sft"
         tree = composed_sft(
             self._config, model=model, records=self._inputs.sft,
+            patch_media=self._inputs.sft_media,
             media_root=self._inputs.media_root, run_dir=self._folder.path, checkpoints=checkpoints,
         )
         self._write_tree("sft", tree)

@@ -95,11 +95,16 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
     ) -> dict[str, Any]:
         """A question that turned out unusable: skipped and recorded, or the end of the run."""
         question_id = Question.model_validate_json(prompt["question_json"]).id
-        if self._run.data.on_bad_row == "fail":
+        policy = self._run.data.row_policy
+        if policy.mode == "fail":
             return {"status": "failure", "error": f"question {question_id}: {error}"[:2000]}
         self._folder.append_event(
             {"event": "group_skipped", "step": step, "id": question_id, "reason": str(error)}
         )
+        skipped = len(self._folder.skipped_questions()) if policy.mode == "limit" else 0
+        if skipped > policy.limit:
+            reason = f"{skipped} questions could not be used, data.on_bad_row bears {policy.limit}"
+            return {"status": "failure", "error": f"{reason}; the last: {question_id}: {error}"}
         return {"status": "finished"}  # a whole group without rows: the step goes on without it
 
     async def _run_group(

@@ -74,13 +74,15 @@ def grpo_tree(config: RunConfig, paths: GrpoPaths) -> DictConfig:
 
 def sft_tree(
     config: RunConfig, *, model: Path | str, records: Path, media_root: Path, run_dir: Path,
-    checkpoints: Path,
+    checkpoints: Path, patch_media: Path | None = None,
 ) -> DictConfig:
-    """The resolved tree for verl's SFT trainer."""
-    return _composed(
-        "sft_trainer_engine", _sft_values(config, model, records, media_root, run_dir, checkpoints),
-        dict(config.verl.get("sft", {})),
-    )
+    """The resolved tree for verl's SFT trainer.
+
+    ``patch_media`` holds the images of the records' patches; default: ``media`` beside the file.
+    """
+    values = _sft_values(config, model, records, media_root, run_dir, checkpoints)
+    values["data"]["ffr"]["patch_media"] = str(patch_media or records.parent / "media")
+    return _composed("sft_trainer_engine", values, dict(config.verl.get("sft", {})))
 
 
 def _composed(name: str, values: dict[str, Any], block: dict[str, Any]) -> DictConfig:

@@ -50,7 +50,7 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
             run.student,
             media_root=config.ffr.media_root,
             model_path=config.ffr.model,
-            patch_media=MediaStore(path.parent / "media"),
+            patch_media=MediaStore(config.ffr.get("patch_media") or path.parent / "media"),
             frame_cache=config.ffr.get("frame_cache"),
         )
         self._rows: dict[int, dict[str, Any]] = {}

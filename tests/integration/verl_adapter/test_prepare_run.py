@@ -11,8 +11,9 @@ import pytest
 
 from ffr.config.load import dump_config
 from ffr.config.schema import RunConfig
-from ffr.data.sft_record import SftRecord
+from ffr.data.sft_record import SftRecord, load_sft_records
 from ffr.errors import UserError
+from ffr.patches.patch import EvidencePatch, PatchFrame
 from ffr.run.folder import RunFolder
 from ffr.train.prepare import prepare_data, prepare_student
 
@@ -67,6 +68,57 @@ def test_a_bad_row_ends_the_run_or_is_skipped_and_recorded(prepare, row, reason)
                 if json.loads(line)["event"] == "bad_row"]  # fmt: skip
     assert (event["split"], event["line"]) == ("train", 1)
     assert event["reason"]
+
+
+def test_a_limit_bears_so_many_bad_rows_and_no_more(prepare):
+    inputs, _, config = prepare("{", '{"id": 1}', data={"on_bad_row": "limit=2"})
+    assert inputs.skipped_rows == 2
+    assert config.data.on_bad_row == "limit 2", "the resolved configuration has one spelling"
+    with pytest.raises(UserError, match="2 of 4 rows are bad, more than the 1 of the limit"):
+        prepare("{", '{"id": 1}', data={"on_bad_row": "limit 1"})
+
+
+def test_an_unknown_policy_says_what_there_is(prepare):
+    with pytest.raises(UserError, match="give fail, skip, or limit N"):
+        prepare(data={"on_bad_row": "drop"})
+
+
+def test_a_gold_answer_no_verifier_can_score_is_named_before_training(prepare):
+    row = ('{"id": "x", "video": "a.mp4", "question": "Q?", "answer_type": "number", '
+           '"answer": "about three"}')  # fmt: skip
+    with pytest.raises(UserError, match="'about three' is not a number"):
+        prepare(row)
+
+
+def test_bad_sft_records_are_named_and_left_out_of_the_file_that_is_trained_on(
+    prepare, questions, tmp_path
+):
+    good = [SftRecord(question=q, response="<answer>B</answer>") for q in questions]
+    lost = good[0].question.model_copy(update={"id": "lost", "video": "gone.mp4"})
+    patch = EvidencePatch(
+        error_types=("temporal",), guidance="Look again.",
+        frames=(PatchFrame(t_s=1.0, image_sha256="0" * 64),),
+    )
+    bad = [
+        SftRecord(question=lost, response="x"),
+        SftRecord(question=good[0].question, response="<|im_end|>"),
+        SftRecord(question=good[0].question, response="x", patch=patch),
+    ]
+    path = tmp_path / "records.jsonl"
+    lines = [row.model_dump_json() for row in (good[0], *bad, good[1])]
+    path.write_text("\n".join([*lines, '{"question": null}', "{"]))
+    changes = {"stages": ["sft", "grpo"], "sft": {"batch_size": 2}}
+    with pytest.raises(UserError, match=r"5 of 7 rows are bad: line 2 \(id 'lost'\)"):
+        prepare(data={"sft": str(path)}, **changes)
+    inputs, folder, _ = prepare(data={"sft": str(path), "on_bad_row": "skip"}, **changes)
+    assert load_sft_records(inputs.sft) == good
+    assert inputs.sft.parent == folder.path / "data"
+    assert inputs.sft_media == tmp_path / "media", "images stay where they are"
+    events = [json.loads(line) for line in folder.events_path.read_text().splitlines()]
+    assert [(e["split"], e["line"], e["kind"]) for e in events] == [
+        ("sft", 2, "media_undecodable"), ("sft", 3, "control_token"), ("sft", 4, "media_missing"),
+        ("sft", 6, "schema"), ("sft", 7, "json"),
+    ]  # fmt: skip
 
 
 def test_fewer_rows_than_a_step_needs(prepare):

@@ -184,6 +184,20 @@ def test_with_skipping_the_step_goes_on_without_a_bad_video(job, kit, questions)
     assert any("lost.mp4" in e.get("reason", "") for e in events)
 
 
+def test_questions_beyond_the_limit_end_the_run(job, questions, kit):
+    job.use(data={"on_bad_row": "limit 1"})
+    before = job.folder.skipped_questions()
+    assert len(before) <= 1
+    from ffr.train.verl.replay import GroupFailedError
+
+    for i in range(2):
+        lost = questions[0].model_copy(update={"id": f"lost{i}", "video": "lost.mp4"})
+        job.submit(f"s1q{i}", lost, None, kit.Teacher(NoPatch(reason="teacher_off")))
+    with pytest.raises(GroupFailedError, match=r"could not be used, data\.on_bad_row bears 1"):
+        job.sample(2)
+    assert job.folder.skipped_questions() - before == {"lost0", "lost1"}
+
+
 def test_a_step_whose_questions_are_all_bad_says_so(job, questions, kit):
     job.use(data={"on_bad_row": "skip"})
     for i, question in enumerate(questions):
