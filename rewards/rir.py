@@ -4,15 +4,17 @@
 earns its own reward; a repaired one pays the tax ``kappa``, right or wrong; a failure without a
 patch keeps its own, untaxed reward (our rule). Two options are ours: the improvement guard keeps
 a failed original that earns at least as much as its repair, and ``lambda_dep`` rewards a right
-repair whose rationale rests on the cited evidence.
+repair whose rationale rests on the cited evidence. ``reward.components`` adds further terms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import AnswerType
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "RirTerms",
     "attempt_terms",
     "guard_applies",
+    "missing_components",
     "robust_improvement_reward",
 ]
 
@@ -38,12 +41,14 @@ class AttemptScore:
         format: 0 or 1.
         right: the verifier's verdict, by accuracy alone (spec ffr §5, edge cases).
         dependency: alignment with the cited evidence in [0, 1]; ``None`` when not available.
+        components: further values by name (``rewards.components``); ``None`` where missing.
     """
 
     accuracy: float
     format: float
     right: bool
     dependency: float | None = None
+    components: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class RirTerms:
         dependency: weighted dependency alignment (0 unless a right repair and ``lambda_dep`` > 0).
         tax: ``-kappa`` for a repaired attempt, else 0.
         guarded: the improvement guard kept the original although a repair existed.
+        components: weighted further terms; ``None``: missing, and not in the sum.
     """
 
     chosen: Literal["first", "second"]
@@ -65,11 +71,22 @@ class RirTerms:
     dependency: float = 0.0
     tax: float = 0.0
     guarded: bool = False
+    components: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
         """The reward."""
-        return self.accuracy + self.format + self.dependency + self.tax
+        base = self.accuracy + self.format + self.dependency + self.tax
+        if not self.components:
+            return base
+        return base + math.fsum(value for value in self.components.values() if value is not None)
+
+    def without(self, names: Set[str]) -> RirTerms:
+        """The same terms with these components missing."""
+        if not names & self.components.keys():
+            return self
+        kept = {k: None if k in names else v for k, v in self.components.items()}
+        return replace(self, components=kept)
 
 
 def attempt_terms(
@@ -86,7 +103,17 @@ def attempt_terms(
         format=config.format_weight * score.format,
         dependency=dependency,
         tax=-config.kappa if repaired else 0.0,
+        components={
+            entry.name: None if (value := score.components.get(entry.name)) is None
+            else entry.weight * value
+            for entry in config.components
+        },
     )
+
+
+def missing_components(terms: Iterable[RirTerms]) -> set[str]:
+    """Components that at least one of these lacks: left out of all, so that like meets like."""
+    return {name for t in terms for name, value in t.components.items() if value is None}
 
 
 def guard_applies(guard: Guard, answer_type: AnswerType) -> bool:
@@ -123,6 +150,8 @@ def robust_improvement_reward(
     if first.right:
         raise ValueError("a right first answer is never repaired; pass second=None")
     repaired = attempt_terms(second, config, "second")
-    if guard_applies(guard, answer_type) and own.total >= repaired.total:
-        return RirTerms("first", own.accuracy, own.format, guarded=True)
+    if guard_applies(guard, answer_type):
+        missing = missing_components((own, repaired))
+        if own.without(missing).total >= repaired.without(missing).total:
+            return replace(own, guarded=True)
     return repaired

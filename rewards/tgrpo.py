@@ -12,9 +12,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ffr.config.video_r2 import TGrpoConfig
+from ffr.config.video_r2 import TemporalContrastConfig, TGrpoConfig
 
-__all__ = ["TGrpoTerms", "TemporalContrast", "shuffled_order", "temporal_contrast", "tgrpo_terms"]
+__all__ = [
+    "TGrpoTerms", "TemporalContrast", "counts_as_right", "long_enough", "shuffled_order",
+    "temporal_contrast", "tgrpo_terms",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class TGrpoTerms:
 
 
 def temporal_contrast(
-    accuracies: Sequence[float], shuffled: Sequence[float], config: TGrpoConfig
+    accuracies: Sequence[float], shuffled: Sequence[float], config: TemporalContrastConfig
 ) -> TemporalContrast:
     """Whether ``p >= margin * p_shuffled``.
 
@@ -93,21 +96,36 @@ def tgrpo_terms(
         if not 0.0 <= value <= 1.0:
             raise ValueError(f"{value!r} is not allowed as accuracy or format; give [0, 1]")
     granted = temporal_contrast(accuracies, shuffled or (), config).granted is True
-    right = [_right(value, config) for value in accuracies]
-    enough = sum(right) >= config.length_min_right
     return [
         TGrpoTerms(
             accuracy=accuracy,
             format=form,
-            temporal=config.bonus if granted and is_right else 0.0,
-            length=config.length_bonus
-            if enough and is_right and config.length_low <= length <= config.length_high
-            else 0.0,
+            temporal=config.bonus if granted and counts_as_right(accuracy, config) else 0.0,
+            length=config.length_bonus * long_enough(accuracy, length, accuracies, config),
         )
-        for accuracy, form, length, is_right in zip(
-            accuracies, formats, lengths, right, strict=True
-        )
+        for accuracy, form, length in zip(accuracies, formats, lengths, strict=True)
     ]
+
+
+def long_enough(
+    accuracy: float, length: int, accuracies: Sequence[float], config: TemporalContrastConfig
+) -> bool:
+    """Whether a rollout earns the length bonus.
+
+    Args:
+        accuracy: its own, in [0, 1].
+        length: its response tokens, end token included.
+        accuracies: of the group's first pass; enough of them must be right.
+        config: bounds and conditions.
+    """
+    enough = sum(counts_as_right(a, config) for a in accuracies) >= config.length_min_right
+    in_bounds = config.length_low <= length <= config.length_high
+    return enough and in_bounds and counts_as_right(accuracy, config)
+
+
+def counts_as_right(accuracy: float, config: TemporalContrastConfig) -> bool:
+    """Whether an accuracy counts as right here; not the verifier's verdict."""
+    return accuracy >= config.right_from if config.inclusive else accuracy > config.right_from
 
 
 def shuffled_order(frames: int, seed: int | str) -> tuple[int, ...]:
@@ -123,12 +141,10 @@ def shuffled_order(frames: int, seed: int | str) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _right(accuracy: float, config: TGrpoConfig) -> bool:
-    return accuracy >= config.right_from if config.inclusive else accuracy > config.right_from
-
-
-def _share(accuracies: Sequence[float], config: TGrpoConfig) -> float | None:
+def _share(accuracies: Sequence[float], config: TemporalContrastConfig) -> float | None:
     if not accuracies:
         return None
-    values = [float(_right(a, config)) for a in accuracies] if config.binary else accuracies
+    values = accuracies
+    if config.binary:
+        values = [float(counts_as_right(accuracy, config)) for accuracy in accuracies]
     return math.fsum(values) / len(values)

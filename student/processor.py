@@ -235,6 +235,11 @@ class StudentProcessor:
         with self._lock:
             return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, special tokens left out."""
+        with self._lock:
+            return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def _preprocess(self, media: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Vision tensors alone, as the whole processor would make them."""
         tensors: dict[str, torch.Tensor] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ffr.cache_jobs.items import Failure, spoken
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import Question, option_letters
 from ffr.patches.keys import normalise
 from ffr.repair.protocols import Rollout

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive, Probability
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.schema import DataConfig
 from ffr.config.student import StudentConfig
 from ffr.config.teacher import StoreConfig, TeacherConfig

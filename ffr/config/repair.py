@@ -1,4 +1,4 @@
-"""Configuration of the repair loop and its reward (spec ffr §4, §5, §10; design §6)."""
+"""Configuration of the repair loop and its advantages (spec ffr §4, §5, §10; design §6)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ffr.config.base import Config, NonNegative, Probability
 
-__all__ = ["AdvantageConfig", "RepairConfig", "RewardConfig"]
+__all__ = ["AdvantageConfig", "RepairConfig"]
 
 
 class RepairConfig(Config):
@@ -47,15 +47,3 @@ class AdvantageConfig(Config):
     """A group whose spread is below this gets exactly 0 (errata: float32 trap)."""
     floor_repaired_correct: bool = False
     """Clip the advantage of right repaired answers at >= 0 (ours, spec ffr §5)."""
-
-
-class RewardConfig(Config):
-    """Robust Improvement Reward (spec ffr §5)."""
-
-    mode: Literal["default", "parity"] = "default"
-    """``parity`` keeps the official code's scorers; ``default`` carries our fixes."""
-    kappa: NonNegative = 0.3
-    lambda_dep: NonNegative = 0.0
-    """Weight of the dependency-alignment term, for right repaired answers only (ours)."""
-    accuracy_weight: NonNegative = 1.0
-    format_weight: NonNegative = 1.0

@@ -11,7 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive, Probability
 from ffr.config.launch import LaunchConfig
-from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
+from ffr.config.repair import AdvantageConfig, RepairConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.student import StudentConfig
 from ffr.config.teacher import StoreConfig, TeacherConfig
 from ffr.data.bad_rows import RowPolicy

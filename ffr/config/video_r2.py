@@ -15,6 +15,7 @@ __all__ = [
     "JudgeConfig",
     "TGrpoConfig",
     "TarConfig",
+    "TemporalContrastConfig",
     "VideoR2RewardConfig",
 ]
 
@@ -94,19 +95,17 @@ class VideoR2RewardConfig(Config):
         )
 
 
-class TGrpoConfig(Config):
-    """T-GRPO: the shuffled-frame contrast and the length bonus (spec video_r2 §7.4)."""
+class TemporalContrastConfig(Config):
+    """T-GRPO's conditions: the shuffled-frame contrast and the length (spec video_r2 §7.4)."""
 
     margin: NonNegative = 1.0
     """μ: the bonus needs ordered accuracy ``p >= μ * p_shuffled``."""
-    bonus: NonNegative = 0.3
     right_from: Probability = 0.5
     """Accuracy from which a rollout counts as right."""
     inclusive: bool = True
     """Whether an accuracy of exactly ``right_from`` is right."""
     binary: bool = True
     """Compare shares of right rollouts; False compares mean accuracies."""
-    length_bonus: NonNegative = 0.2
     length_low: Annotated[int, Field(ge=0)] = 320
     length_high: Annotated[int, Field(ge=0)] = 512
     """Tokens, end token included; both ends count."""
@@ -114,12 +113,19 @@ class TGrpoConfig(Config):
     """Right rollouts a group needs before any gets the length bonus."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> TGrpoConfig:
+    def _ordered(self) -> TemporalContrastConfig:
         if self.length_low > self.length_high:
             raise ValueError(
                 f"length_low={self.length_low} must not exceed length_high={self.length_high}"
             )
         return self
+
+
+class TGrpoConfig(TemporalContrastConfig):
+    """T-GRPO whole: the conditions and what they earn."""
+
+    bonus: NonNegative = 0.3
+    length_bonus: NonNegative = 0.2
 
     @classmethod
     def parity(cls) -> TGrpoConfig:

@@ -15,7 +15,7 @@ from ffr.patches.files import StoreError
 
 __all__ = ["WORLD_VERSION", "Manifest", "check_folder", "read_manifest"]
 
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 """Raise it whenever the same settings would give other videos, questions or records."""
 _VERSIONED = ("av", "numpy", "pillow")
 

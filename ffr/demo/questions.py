@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from ffr.data.question import Question, option_letters
+from ffr.data.question import Question, ReferenceEvent, option_letters
 from ffr.demo.layout import SlotObject, VideoPlan
 from ffr.demo.vocabulary import SHAPES, open_question, shape_choice_question
 
@@ -36,6 +36,14 @@ def question_about(plan: VideoPlan, item: SlotObject) -> Question:
         ),
         family=item.family,
         gold_spans=(plan.span(item),),
+        events=tuple(_event(plan, shown) for shown in plan.objects),
+    )
+
+
+def _event(plan: VideoPlan, item: SlotObject) -> ReferenceEvent:
+    span = plan.span(item)
+    return ReferenceEvent(
+        start_s=span.start_s, end_s=span.end_s, text=f"{item.colour} {item.shape}"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import Question, option_letters
 from ffr.errors import FfrError
 from ffr.evaluate.records import EvalRow

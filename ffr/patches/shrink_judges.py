@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import Question, option_letters
 from ffr.errors import FfrError
 from ffr.patches.patch import EvidencePatch

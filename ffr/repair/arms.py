@@ -21,12 +21,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
+from ffr.config.repair import AdvantageConfig, RepairConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import AnswerType
 from ffr.repair.rows import Category, Outcome, Source, TrainRow
 from ffr.repair.scoring import ScoredRollout
 from rewards.advantage import group_advantages
-from rewards.rir import attempt_terms, robust_improvement_reward
+from rewards.rir import attempt_terms, missing_components, robust_improvement_reward
 from student.prompt_parts import StudentPrompt
 
 __all__ = ["build_rows"]
@@ -56,7 +57,7 @@ def build_rows(
         rows = list(_split_rows(outcomes, plain, group, repair, reward))
     else:
         rows = list(_joint_rows(outcomes, plain, group, answer_type, repair, reward))
-    rows = _with_advantages(rows, advantage)
+    rows = _with_advantages(_comparable(rows), advantage)
     if advantage.groups == "split":
         return tuple(_dead_marked(rows))
     if repair.chosen == "best_of_group":
@@ -126,6 +127,17 @@ def _joint_copies(
     for row in rows:
         if row.category == "repaired_right" and outcomes[row.index].in_view:
             yield replace(row, context=plain, category="plain_copy", group=f"{group}#copies")
+
+
+def _comparable(rows: Sequence[TrainRow]) -> list[TrainRow]:
+    """A component that one row of a baseline group lacks is left out of the whole group."""
+    members: defaultdict[str, list[TrainRow]] = defaultdict(list)
+    for row in rows:
+        members[row.group].append(row)
+    missing = {
+        group: missing_components(row.terms for row in own) for group, own in members.items()
+    }
+    return [replace(row, terms=row.terms.without(missing[row.group])) for row in rows]
 
 
 def _with_advantages(rows: Sequence[TrainRow], config: AdvantageConfig) -> list[TrainRow]:

@@ -7,7 +7,8 @@ no pixels and no prompts (those follow from the question and the patch).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import asdict
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,10 +17,12 @@ from ffr.patches.looks import ToolLook
 from ffr.repair.protocols import Diagnosis
 from ffr.repair.rows import Category, Outcome, Source, TrainRow
 from ffr.repair.scoring import ScoredRollout
+from rewards.components.scorer import ComponentScores
 
 __all__ = [
     "AttemptRecord",
     "DiagnosisRecord",
+    "EvidenceRecord",
     "GroupRecord",
     "OutcomeRecord",
     "RowRecord",
@@ -48,6 +51,26 @@ class AttemptRecord(_Record):
     prompt_tokens: int | None = None
     finish_reason: Literal["stop", "length"]
     problems: tuple[str, ...] = ()
+    components: dict[str, float | None] = {}
+    """Reward components by name, gated, before weights; ``None``: missing."""
+    component_problems: dict[str, str] = {}
+    consistent: float | None = None
+    """The consistency gate: 1, 0, ``None`` when unknown or not asked."""
+    consistent_by: str = ""
+    """Who decided, and why: ``rules: differs``; empty when the gate was not asked."""
+    evidence: EvidenceRecord | None = None
+
+
+class EvidenceRecord(_Record):
+    """How an answer cites and reasons (``rewards.components.evidence``)."""
+
+    cited: int
+    invalid: int
+    units: int
+    transparency: float
+    repetition: float
+    length: int
+    precision: float | None = None
 
 
 class ToolCount(_Record):
@@ -85,7 +108,10 @@ class OutcomeRecord(_Record):
 
 
 class RowRecord(_Record):
-    """One training row; ``terms`` are the weighted reward terms that sum to ``reward``."""
+    """One training row; ``terms`` are the weighted reward terms that sum to ``reward``.
+
+    A component that was left out of the row's baseline group is not among them.
+    """
 
     index: int
     source: Source
@@ -105,6 +131,8 @@ class Timings(_Record):
     first_pass: float
     repair: float
     total: float
+    scoring: float = 0.0
+    """Spent on reward components, both passes; time waiting for other groups included."""
 
 
 class GroupRecord(_Record):
@@ -116,6 +144,8 @@ class GroupRecord(_Record):
             attempt, and only the highest counts (``ffr.run.records``).
         mode: ``validation`` records never hold a diagnosis.
         gold: the gold answer, for reports; models never see this file.
+        shuffled: answers to shuffled frames, which are not trained (``temporal_contrast``).
+        judge: what the text judge counted since the writer's last record.
     """
 
     schema_version: Literal[1] = 1
@@ -131,6 +161,8 @@ class GroupRecord(_Record):
     outcomes: tuple[OutcomeRecord, ...]
     rows: tuple[RowRecord, ...]
     timings: Timings
+    shuffled: tuple[AttemptRecord, ...] = ()
+    judge: dict[str, int] = {}
 
     def at(self, step: int, attempt: int) -> GroupRecord:
         """The same record with its place in the run."""
@@ -145,6 +177,7 @@ def group_record(
     row_budget: int,
     timings: Timings,
     mode: Literal["train", "validation"] = "train",
+    shuffled: Sequence[ScoredRollout] = (),
 ) -> GroupRecord:
     """The record of one finished group."""
     return GroupRecord(
@@ -158,6 +191,7 @@ def group_record(
         outcomes=tuple(_outcome(outcome) for outcome in outcomes),
         rows=tuple(_row(row) for row in rows),
         timings=timings,
+        shuffled=tuple(_attempt(scored) for scored in shuffled),
     )
 
 
@@ -185,7 +219,19 @@ def _attempt(scored: ScoredRollout) -> AttemptRecord:
         prompt_tokens=None if rollout.prompt_ids is None else len(rollout.prompt_ids),
         finish_reason=rollout.finish_reason,
         problems=scored.problems,
+        components=dict(scored.components.values),
+        component_problems=dict(scored.components.problems),
+        **_details(scored.components),
     )
+
+
+def _details(scores: ComponentScores) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if (gate := scores.consistent) is not None:
+        found |= {"consistent": gate.value, "consistent_by": f"{gate.by}: {gate.reason}"}
+    if (reading := scores.evidence) is not None:
+        found["evidence"] = EvidenceRecord.model_validate(asdict(reading))
+    return found
 
 
 def _diagnosis(outcome: Outcome, diagnosis: Diagnosis) -> DiagnosisRecord:
@@ -223,6 +269,7 @@ def _row(row: TrainRow) -> RowRecord:
             "format": terms.format,
             "dependency": terms.dependency,
             "tax": terms.tax,
+            **{name: value for name, value in terms.components.items() if value is not None},
         },
         advantage=row.advantage,
         live=row.live,

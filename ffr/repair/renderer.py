@@ -34,3 +34,10 @@ class Renderer(Protocol):
             PatchRenderError: an image of the patch is missing or its text cannot be shown.
         """
         ...
+
+    async def shuffled(self, asked: AskedQuestion) -> StudentPrompt:
+        """The plain prompt over the same frames in a random order that follows from the id.
+
+        Times in the prompt stay in order: only the pixels move (T-GRPO).
+        """
+        ...

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import Question
 from ffr.patches.patch import EvidencePatch
 from ffr.repair.protocols import Rollout
 from rewards.accuracy import accuracy, is_right
 from rewards.accuracy_parity import first_answer
+from rewards.components.context import GroupContext, RolloutContext
+from rewards.components.scorer import ComponentScores
 from rewards.dependency import dependency_alignment
 from rewards.format import format_reward
 from rewards.rir import AttemptScore
-from student.parse import parse_response
+from rewards.rler.format import rler_format
+from rewards.rler.terms import TokenCounter
+from rewards.tasks.inferred_parity import released_video_r2_accuracy
+from student.parse import ParsedResponse, parse_response
 
-__all__ = ["ScoredRollout", "score_rollout"]
+__all__ = ["ScoredRollout", "rollout_context", "score_rollout"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +30,21 @@ class ScoredRollout:
     Attributes:
         rollout: as sampled.
         answer: content of the answer block (parity: of the first answer tag pair), or ``None``.
-        score: accuracy, format, verdict, dependency alignment.
-        problems: the parser's names for what is malformed.
+        score: accuracy, format, verdict, dependency alignment, components.
+        parsed: the response as the one parser reads it.
+        components: details behind ``score.components``; empty until they have been scored.
     """
 
     rollout: Rollout
     answer: str | None
     score: AttemptScore
-    problems: tuple[str, ...]
+    parsed: ParsedResponse
+    components: ComponentScores = field(default_factory=ComponentScores)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The parser's names for what is malformed."""
+        return self.parsed.problems
 
     @property
     def tokens(self) -> int:
@@ -56,21 +68,53 @@ def score_rollout(
     Raises:
         UserError: the gold answer cannot be scored, or a scoring library is missing.
     """
-    parsed = parse_response(rollout.text)
-    parity = config.mode == "parity"
-    answer = (first_answer(rollout.text) or None) if parity else parsed.answer
-    worth = accuracy(answer, question, config.mode)
+    text = rollout.text
+    parsed = parse_response(text)
+    if config.mode == "default":
+        answer = parsed.answer
+        worth = accuracy(answer, question)
+        right = is_right(worth, question.answer_type)
+    else:
+        answer = first_answer(text) or None
+        if config.mode == "parity":
+            worth = accuracy(answer, question, "parity")
+        else:
+            worth = released_video_r2_accuracy(text, f"<answer>{question.answer}</answer>")
+        right = is_right(worth, question.answer_type, "parity")
+    if config.format_rule == "evidence":
+        form = rler_format(text, config.evidence)
+    else:
+        form = format_reward(text, "default" if config.mode == "default" else "parity",
+                             parsed=parsed)  # fmt: skip
     dependency = None
     if patch is not None:
         dependency = dependency_alignment(parsed.think or "", parsed.keyframes_s, patch)
     return ScoredRollout(
-        rollout=rollout,
-        answer=answer,
-        score=AttemptScore(
-            accuracy=worth,
-            format=format_reward(rollout.text, config.mode, parsed=parsed),
-            right=is_right(worth, question.answer_type, config.mode),
-            dependency=dependency,
-        ),
-        problems=parsed.problems,
+        rollout, answer, AttemptScore(worth, form, right, dependency), parsed
+    )
+
+
+def rollout_context(
+    scored: ScoredRollout,
+    question: Question,
+    group: GroupContext,
+    patch: EvidencePatch | None = None,
+    count_tokens: TokenCounter | None = None,
+) -> RolloutContext:
+    """What the reward components get to see of a verified rollout."""
+    videos = scored.rollout.prompt.videos
+    return RolloutContext(
+        question=question,
+        text=scored.rollout.text,
+        parsed=scored.parsed,
+        answer=scored.answer,
+        accuracy=scored.score.accuracy,
+        format=scored.score.format,
+        right=scored.score.right,
+        tokens=scored.tokens,
+        attempt="first" if patch is None else "second",
+        axis=videos[0].axis if videos else None,
+        patch=patch,
+        count_tokens=count_tokens,
+        group=group,
     )

@@ -4,6 +4,7 @@ A rate without a denominator is left out, never 0 (errata ruling 12).  Names:
 
 ===============================================  ==================================================
 ``accuracy/first_pass``, ``accuracy/second_pass``  share right before and after the patch
+``accuracy/shuffled``                              the same of answers to shuffled frames
 ``format/first_pass``                              share well formed
 ``repair/rollouts``, ``failed``, ``asked``         first answers, wrong ones, those taken up
 ``repair/teacher_calls``, ``patches``              live diagnoses, patches shown
@@ -15,16 +16,18 @@ A rate without a denominator is left out, never 0 (errata ruling 12).  Names:
 ``store/hits``, ``store/misses``                   patch store
 ``rows/<category>``, ``rows/live``                 rows of the update
 ``advantage/<category>/mean``                      over live rows
-``reward/<term>/mean``, ``std``                    over live rows; terms and ``total``
+``reward/<term>/mean``, ``std``                    over live rows; terms, components, ``total``
 ``reward/<term>/zero_variance_groups``             baseline groups in which a term does not vary
 ``trained/original_tokens``, ``repaired_tokens``   response tokens of live rows
 ``trained/zero_advantage_tokens``                  those of them without a gradient
 ``tools/<name>/calls``, ``failures``               tool calls of live diagnoses
 ``teacher/<counter>``                              what the teacher counted
-``generated/sequences``, ``generated/tokens``      both passes
+``generated/sequences``, ``generated/tokens``      both passes and shuffled frames
 ``generated/truncated_rate``                       answers cut off by the token limit
-``time/<part>/mean``, ``max``                      seconds: first_pass, repair, group, diagnosis
+``time/<part>/mean``, ``max``                      s: first_pass, repair, scoring, group, diagnosis
 ===============================================  ==================================================
+
+Reward components add their own (``ffr.run.component_metrics``).
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from ffr.repair.record import AttemptRecord, GroupRecord, RowRecord
+from ffr.run.component_metrics import component_metrics
 from ffr.run.totals import RepairTotals, add_up
 from rewards.advantage import advantages_by_category, group_spread
 
@@ -52,20 +56,24 @@ def step_metrics(records: Iterable[GroupRecord]) -> dict[str, float]:
     firsts = [outcome.first for group in groups for outcome in group.outcomes]
     seconds = [o.second for group in groups for o in group.outcomes if o.second is not None]
     return {
-        **_answers(firsts, seconds),
+        **_answers(firsts, seconds, [a for group in groups for a in group.shuffled]),
         **_repair(totals),
         **_rows([row for group in groups for row in group.rows if row.live]),
         **_times(groups),
+        **component_metrics(groups),
     }
 
 
 def _answers(
-    firsts: Sequence[AttemptRecord], seconds: Sequence[AttemptRecord]
+    firsts: Sequence[AttemptRecord],
+    seconds: Sequence[AttemptRecord],
+    shuffled: Sequence[AttemptRecord],
 ) -> dict[str, float]:
-    every = [*firsts, *seconds]
+    every = [*firsts, *seconds, *shuffled]
     found: dict[str, float | None] = {
         "accuracy/first_pass": _mean([float(a.right) for a in firsts]),
         "accuracy/second_pass": _mean([float(a.right) for a in seconds]),
+        "accuracy/shuffled": _mean([float(a.right) for a in shuffled]),
         "format/first_pass": _mean([a.format for a in firsts]),
         "generated/sequences": len(every),
         "generated/tokens": sum(a.tokens for a in every),
@@ -109,7 +117,8 @@ def _rows(live: Sequence[RowRecord]) -> dict[str, float]:
     baselines: defaultdict[str, list[RowRecord]] = defaultdict(list)
     for row in live:
         baselines[row.group].append(row)
-    for term in (*_TERMS, "total"):
+    further = {name for row in live for name in row.terms} - set(_TERMS)
+    for term in (*_TERMS, *sorted(further), "total"):
         values = [_term(row, term) for row in live]
         flat = sum(_is_flat([_term(row, term) for row in own]) for own in baselines.values())
         found[f"reward/{term}/mean"] = _mean(values)
@@ -122,6 +131,7 @@ def _times(groups: Sequence[GroupRecord]) -> dict[str, float]:
     parts = {
         "first_pass": [group.timings.first_pass for group in groups],
         "repair": [group.timings.repair for group in groups],
+        "scoring": [group.timings.scoring for group in groups],
         "group": [group.timings.total for group in groups],
         "diagnosis": [o.diagnosis.seconds for g in groups for o in g.outcomes if o.diagnosis],
     }

@@ -25,6 +25,7 @@ class RepairTotals:
         succeeded: second answers that were right.
         in_view: right second answers whose evidence was in the student's own view.
         second: second answers.
+        shuffled: answers to shuffled frames, which are not trained.
         store_hits: diagnoses read back from the store.
         store_misses: diagnoses the store could not answer.
         no_patch: reason to number of failures without a second answer.
@@ -41,6 +42,7 @@ class RepairTotals:
     teacher_calls: int = 0
     patches: int = 0
     second: int = 0
+    shuffled: int = 0
     succeeded: int = 0
     in_view: int = 0
     store_hits: int = 0
@@ -58,8 +60,8 @@ class RepairTotals:
 
     @property
     def generated_sequences(self) -> int:
-        """Answers the student generated in both passes."""
-        return self.rollouts + self.second
+        """Answers the student generated: both passes, and those to shuffled frames."""
+        return self.rollouts + self.second + self.shuffled
 
 
 def add_up(records: Iterable[GroupRecord]) -> RepairTotals:
@@ -68,6 +70,7 @@ def add_up(records: Iterable[GroupRecord]) -> RepairTotals:
     for record in records:
         if record.mode != "train":
             continue
+        totals.shuffled += len(record.shuffled)
         for outcome in record.outcomes:
             _add_outcome(totals, outcome)
         for row in record.rows:

@@ -12,6 +12,7 @@ from ffr.patches.files import StoreError
 from ffr.patches.media import MediaStore
 from ffr.patches.patch import EvidencePatch
 from ffr.repair.renderer import PromptOverBudget
+from rewards.tgrpo import shuffled_order
 from student.frame_cache import FrameCache
 from student.patch_images import PatchImageError, load_patch_images
 from student.processor import EncodedPrompt, PromptTooLongError, StudentProcessor
@@ -50,7 +51,15 @@ class PromptRenderer:
             MediaError: the video cannot be read.
             PromptTooLongError: it has more tokens than ``student.max_prompt_tokens``.
         """
+        return await self._plain(asked, await self._video(asked))
+
+    async def shuffled(self, asked: AskedQuestion) -> StudentPrompt:
+        """The plain prompt over the same frames in another order; see ``ffr.repair.renderer``."""
         video = await self._video(asked)
+        order = shuffled_order(len(video.frames), asked.id)
+        return await self._plain(asked, VideoPart(video.frames[list(order)], video.axis))
+
+    async def _plain(self, asked: AskedQuestion, video: VideoPart) -> StudentPrompt:
         prompt = render_question(
             asked, video, self._student.prompt,
             write_frame_times=self.processor.write_frame_times,

@@ -34,7 +34,8 @@ def same_conclusion(conclusion: str, answer: str, question: AskedQuestion) -> bo
         case "number" | "regression":
             return _same_number(conclusion, answer)
         case "text":
-            return _plain(conclusion) == _plain(answer)
+            # "see a blue circle" concludes "blue circle".
+            return f" {_plain(answer)} " in f" {_plain(conclusion)} "
         case _:
             return True if _plain(conclusion) == _plain(answer) else None
 

@@ -24,7 +24,7 @@ from rewards.video_r2.reward import ResponseScores, Terms, video_r2_terms
 from rewards.video_r2.tar import TarScore, default_tar, released_tar
 from student.parse import ParsedResponse, parse_response
 
-__all__ = ["ScoredResponse", "score_response"]
+__all__ = ["ScoredResponse", "response_tar", "score_response"]
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,10 @@ async def score_response(
         worth = released_video_r2_accuracy(response, f"<answer>{question.answer}</answer>")
     else:
         worth = accuracy(parsed.answer, question)
-    left_out: dict[str, int] = {}
-    if config.tar.mode == "parity":
-        tar = await _released(response, grounding, encoder, config.tar, judge)
-    else:
-        tar, left_out = await _ours(parsed, grounding, duration_s, encoder, config.tar, judge)
+    tar, left_out = await response_tar(
+        response, parsed, grounding=grounding, duration_s=duration_s, encoder=encoder,
+        config=config.tar, judge=judge,
+    )
     gate = None
     if config.consistency is not None:
         gate = await consistency_gate(
@@ -97,6 +96,35 @@ async def score_response(
     return ScoredResponse(
         scores, video_r2_terms(scores, config), tar, gate, left_out, parsed.problems
     )
+
+
+async def response_tar(
+    response: str,
+    parsed: ParsedResponse,
+    *,
+    grounding: object,
+    duration_s: float,
+    encoder: SentenceEncoder,
+    config: TarConfig,
+    judge: Judge | None = None,
+) -> tuple[TarScore, dict[str, int]]:
+    """TAR of one response before any gate, and what was left out of its claims, by kind.
+
+    Args:
+        response: the whole response, untrusted; the released form reads its first think block.
+        parsed: the same as the one parser reads it.
+        grounding: reference events, see ``read_references``.
+        duration_s: of the video, seconds.
+        encoder: compares claims and events.
+        config: default or parity.
+        judge: reads the claims where ``config.claims`` says so.
+
+    Raises:
+        ValueError: the configuration needs a judge and there is none.
+    """
+    if config.mode == "parity":
+        return await _released(response, grounding, encoder, config, judge), {}
+    return await _ours(parsed, grounding, duration_s, encoder, config, judge)
 
 
 async def _ours(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections import Counter
 from typing import Any
 
 import ray
@@ -20,6 +21,7 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from ffr.config.load import load_config
 from ffr.data.question import Question
 from ffr.patches.store import PatchStore, local_image_cache
+from ffr.repair.components import build_components
 from ffr.repair.loop import RepairLoop
 from ffr.repair.rows import TrainRow
 from ffr.run.folder import RunFolder
@@ -66,6 +68,10 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             base_url=custom.get("teacher_base_url"),
             share=1.0 / self.config.actor_rollout_ref.rollout.agent.num_workers,
         )
+        self._components = build_components(
+            self._run.reward, judge_cache=self._folder.path / "judge_replies"
+        )
+        self._judged: Counter[str] = Counter()
         # verl asks the processor for what its own call of get_rope_index leaves out.
         self.processor.get_rope_index_kwargs = rope_kwargs
 
@@ -126,17 +132,28 @@ class RepairWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: 
             reward=self._run.reward,
             advantage=self._run.advantage,
             group_size=self._run.grpo.group_size,
+            components=self._components.scorer if self._components else None,
+            count_tokens=self._renderer.processor.count_tokens,
         )
         if validate:
             count = self.config.actor_rollout_ref.rollout.val_kwargs.n
             rows = (await loop.run_first_pass_only(question, count=count)).rows
         else:
             result = await loop.run_group(question, group=prompt["uid"])
-            self._records.append(result.record.at(step, self._attempt))
+            record = result.record.at(step, self._attempt)
+            self._records.append(record.model_copy(update={"judge": self._newly_judged()}))
             # Rows without gradient are not worth a forward pass; one stays: no group is empty.
             rows = tuple(row for row in result.rows if row.live) or result.rows[:1]
         outputs = [await self._output(row, prompt["global_steps"]) for row in rows]
         await put_rows(self, outputs, prompt, partition="val" if validate else "train")
+
+    def _newly_judged(self) -> dict[str, int]:
+        """What the judge counted since the last record; the sum over records is exact."""
+        if self._components is None:
+            return {}
+        now = Counter(self._components.metrics())
+        new, self._judged = now - self._judged, now
+        return dict(new)
 
     async def _output(self, row: TrainRow, global_step: int) -> AgentLoopOutput:
         encoded = await self._renderer.encode(row.context)

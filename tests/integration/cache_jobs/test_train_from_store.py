@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ffr.cache_jobs.plain_renderer import PlainRenderer
-from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
+from ffr.config.repair import AdvantageConfig, RepairConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.student import FramesConfig, StudentConfig
 from ffr.config.teacher import StoreConfig
 from ffr.data.load import load_questions

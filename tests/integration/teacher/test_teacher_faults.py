@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
+from ffr.config.repair import AdvantageConfig, RepairConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.student import PromptConfig
 from ffr.config.teacher import StoreConfig, TeacherConfig
 from ffr.data.question import AskedQuestion, Question

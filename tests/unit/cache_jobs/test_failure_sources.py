@@ -8,7 +8,7 @@ import pytest
 
 from ffr.cache_jobs.collect import Collection, counterfactuals, unanswered
 from ffr.cache_jobs.recorded import collect_recorded
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.errors import UserError
 from ffr.repair.record import AttemptRecord, GroupRecord, OutcomeRecord, Timings
 

@@ -12,7 +12,7 @@ from ffr.cache_jobs.summary import EXIT_CODES, Spend, print_estimate, print_job,
 from ffr.cache_jobs.totals import Totals, clock_time
 from ffr.cache_jobs.worklist import Worklist
 from ffr.config.cache import EstimateConfig
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.teacher import LeakConfig, TeacherConfig
 
 TEACHER = TeacherConfig(

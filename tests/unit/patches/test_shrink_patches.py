@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.data.question import AskedQuestion, Question
 from ffr.patches.files import StoreError
 from ffr.patches.patch import EvidencePatch, PatchFrame, SpatialRegion

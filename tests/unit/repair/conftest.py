@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffr.config.repair import AdvantageConfig, RepairConfig, RewardConfig
+from ffr.config.repair import AdvantageConfig, RepairConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.student import PromptConfig
 from ffr.data.question import AskedQuestion, Question
 from ffr.patches.patch import EvidencePatch, NoPatch

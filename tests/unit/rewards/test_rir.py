@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from rewards.rir import AttemptScore, attempt_terms, robust_improvement_reward
 
 RIGHT = AttemptScore(accuracy=1.0, format=1.0, right=True)

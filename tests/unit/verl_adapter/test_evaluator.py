@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffr.config.repair import RewardConfig
+from ffr.config.rewards import RewardConfig
 from ffr.config.student import PromptConfig
 from ffr.data.question import AskedQuestion, Question
 from ffr.errors import UserError
