@@ -79,7 +79,7 @@ def split_words(words: list[str]) -> tuple[list[Path], list[str]]:
     Raises:
         UserError: no configuration file is named.
     """
-    overrides = [w for w in words if _OVERRIDE.match(w) and not Path(w).is_file()]
+    overrides = [w for w in words if _OVERRIDE.match(w) and not _is_file(w)]
     paths = [Path(w) for w in words if w not in overrides]
     if not paths:
         raise UserError(
@@ -87,6 +87,13 @@ def split_words(words: list[str]) -> tuple[list[Path], list[str]]:
             "configs/quickstart.yaml"
         )
     return paths, overrides
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except OSError:  # a long setting is no file name
+        return False
 
 
 def _command(words: list[str], output: Path | None, resume: str) -> str:

@@ -75,7 +75,7 @@ def evidence_component(name: str, reading: EvidenceReading | None) -> ComponentV
     return ComponentValue({
         "frame_sensitive": reading.frame_sensitive,
         "think_transparency": reading.transparency,
-        "anti_repetition": -reading.repetition,
+        "anti_repetition": 0.0 - reading.repetition,
     }[name])  # fmt: skip
 
 

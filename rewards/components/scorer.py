@@ -163,7 +163,7 @@ def _inconsistency(rollout: RolloutContext, gate: GateVerdict | None) -> Compone
     """``-(1 - g) accuracy``: what of the accuracy a contradicting reasoning puts in doubt."""
     if gate is None or gate.value is None:
         return ComponentValue(0.0)  # unknown takes nothing off (spec video_r2 §6.4)
-    return ComponentValue(-(1.0 - gate.value) * rollout.accuracy)
+    return ComponentValue(0.0 - (1.0 - gate.value) * rollout.accuracy)
 
 
 def _gated(

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -135,3 +136,8 @@ def test_progress_is_silent_when_nobody_looks(capsys):
         tick(1, 2)
         tick(2, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_setting_longer_than_a_file_name_is_a_setting() -> None:
+    long = "reward.components=[" + ", ".join("{name: tar}" for _ in range(60)) + "]"
+    assert split_words(["run.yaml", long]) == ([Path("run.yaml")], [long])
