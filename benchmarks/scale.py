@@ -45,7 +45,7 @@ class Assumptions:
     gpus_per_node: int = 8
     cores_per_node: int = 96
     memory_gb_per_node: float = 1000.0
-    workers_per_node: float = 8.0  # preset: hardware.rollout_workers over hardware.nodes
+    workers_per_node: float = 8.0  # preset: hardware.rollout_workers
     # CPU of one worker process, which uses one core.
     decode_s: float = 0.6  # measured: 16 exact frames of a 720p/1080p file, grouped by keyframe
     frame_cache_hits: float = 0.0  # share of questions whose frames are cached; 0 is a first epoch

@@ -130,7 +130,7 @@ class HardwareConfig(Config):
     nodes: Annotated[int, Field(ge=1)] = 1
     rollout: Literal["vllm", "sglang", "transformers", "vllm_cpu"] = "vllm"
     rollout_workers: Annotated[int, Field(ge=1)] = 8
-    """Processes that run agent loops (prompting, verifying, asking the teacher)."""
+    """Processes on each node that run agent loops (prompting, verifying, asking the teacher)."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """Torch threads per process; use 1 on small CPU machines."""
     gpu_memory_utilization: Probability = 0.5

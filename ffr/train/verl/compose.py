@@ -216,7 +216,7 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
                 "load_format": "auto" if on_cpu else "dummy",
                 "val_kwargs": {"n": 1, "temperature": 0.0, "do_sample": False},
                 "agent": {
-                    "num_workers": hardware.rollout_workers,
+                    "num_workers": hardware.nodes * hardware.rollout_workers,
                     "default_agent_loop": "ffr",
                     "agent_loop_manager_class": "ffr.train.verl.agent.RepairManager",
                 },
@@ -258,10 +258,11 @@ def _mixed_precision(param_dtype: str) -> dict[str, str]:
 
 def _ray_init(config: RunConfig) -> dict[str, Any]:
     hardware = config.hardware
+    # With several nodes, a Ray of one's own on this one would wait for the others for ever.
+    joined = {"address": "auto"} if hardware.nodes > 1 else {}
     if hardware.platform != "cpu":
-        return {}
+        return joined
     threads = str(hardware.threads or 1)
-    # Ray counts logical resources here: too few and the run would wait for ever without a word.
     env = {
         "VERL_PLATFORM": "cpu",
         "FFR_TORCH_THREADS": threads,
@@ -271,7 +272,11 @@ def _ray_init(config: RunConfig) -> dict[str, Any]:
     }
     if hardware.rollout == "vllm_cpu":
         env |= _VLLM_CPU_ENVIRONMENT
+    if joined:  # what the nodes have was said when they were started
+        return {**joined, "runtime_env": {"env_vars": env}}
     return {
+        "address": "local",  # never a cluster that happens to run here
+        # Logical resources: too few and the run would wait for ever without a word.
         "num_cpus": 12 + 4 * hardware.devices_per_node + hardware.rollout_workers,
         "num_gpus": hardware.devices_per_node,
         "include_dashboard": False,

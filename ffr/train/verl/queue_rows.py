@@ -15,6 +15,8 @@ import transfer_queue as tq
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
+from ffr.train.verl.one_stream import one_visual_stream
+
 __all__ = ["put_rows"]
 
 
@@ -34,6 +36,7 @@ async def put_rows(
         ids = torch.tensor([*output.prompt_ids, *output.response_ids], dtype=torch.int64)
         media = worker._compute_multi_modal_inputs(output, ids)
         positions = worker._compute_position_ids(ids[None], torch.ones_like(ids)[None], media)
+        ids, media = one_visual_stream(worker.processor, ids, media)
         field: dict[str, Any] = {**output.as_dict(), **prompt, "session_id": session}
         field.pop("multi_modal_data", None)  # raw pixels are not stored
         field |= {

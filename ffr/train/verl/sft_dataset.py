@@ -19,6 +19,7 @@ from ffr.data.sft_record import SftRecord, load_sft_records
 from ffr.patches.media import MediaStore
 from ffr.run.folder import RunFolder
 from ffr.train.rendering import PromptRenderer
+from ffr.train.verl.one_stream import one_visual_stream
 from ffr.train.verl.positions import position_ids
 from student.prompt_parts import StudentPrompt
 
@@ -85,6 +86,7 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
         mask[len(encoded.prompt_ids):] = 1
         inputs = dict(encoded.tensors)
         positions = position_ids(self._processor, ids, inputs)
+        ids, inputs = one_visual_stream(self._processor, ids, inputs)
         return {
             "input_ids": ids,
             "position_ids": positions,

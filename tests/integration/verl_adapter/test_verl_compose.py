@@ -152,6 +152,22 @@ def test_the_verl_block_wins_over_what_we_derive():
     assert compose(shipped("quickstart.yaml")).actor_rollout_ref.actor.optim.lr == 1e-4
 
 
+def test_workers_count_for_each_node_and_several_nodes_join_a_cluster():
+    """A Ray of its own would wait for the other nodes for ever."""
+    one = compose(shipped("quickstart.yaml", "hardware.rollout_workers=3"))
+    assert one.actor_rollout_ref.rollout.agent.num_workers == 3
+    assert one.ray_kwargs.ray_init.address == "local"
+    two = compose(shipped("quickstart.yaml", "hardware.rollout_workers=3", "hardware.nodes=2"))
+    assert two.actor_rollout_ref.rollout.agent.num_workers == 6
+    assert (two.trainer.nnodes, two.trainer.n_gpus_per_node) == (2, 1)
+    joined = two.ray_kwargs.ray_init
+    assert joined.address == "auto"
+    assert joined.get("num_cpus") is None  # Ray refuses it from a driver that joins
+    assert joined.get("num_gpus") is None
+    gpus = compose(shipped("ffr_qwen3_vl_8b.yaml", "hardware.nodes=4")).ray_kwargs.ray_init
+    assert gpus.address == "auto"
+
+
 @pytest.mark.parametrize(
     ("key", "unknown"),
     [
