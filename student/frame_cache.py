@@ -23,6 +23,7 @@ from ffr.config.student import FramesConfig
 from ffr.patches.files import StoreError, shard_path, write_atomic
 from student.frames import sample_video
 from student.prompt_parts import VideoPart
+from student.subtitles import subtitle_file
 from student.time_axis import TimeAxis
 from teacher_tools.media.access import content_id
 
@@ -30,7 +31,7 @@ __all__ = ["CacheCounts", "FrameCache", "frame_plan_id"]
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1  # raise it when sampling, resizing or the overlay change
-_Key = tuple[str, int, int]
+_Key = tuple[tuple[str, int, int], ...]
 
 
 @dataclass
@@ -51,8 +52,13 @@ def frame_plan_id(config: FramesConfig) -> str:
     plan = config.model_dump(
         mode="json", include={"count", "max_pixels", "size_multiple", "exact_size", "clock_overlay"}
     )
-    if config.fps is not None:  # left out where unset: ids of caches made without it stay
+    # Left out where unset: ids of caches made without them stay.
+    if config.fps is not None:
         plan["fps"] = config.fps
+    if config.clock_overlay and config.clock_format != "seconds":
+        plan["clock_format"] = config.clock_format
+    if config.subtitle_overlay:
+        plan["subtitle_overlay"] = True
     text = json.dumps({"format": _FORMAT, **plan}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -83,11 +89,15 @@ class FrameCache:
     def get(self, path: Path) -> VideoPart:
         """The sampled frames of ``path``; a changed file (size or time) is sampled anew.
 
+        Subtitles that are burnt in count as part of the file.
+
         Raises:
             teacher_tools.media.errors.MediaError: the file cannot be read or decoded; the next
                 ask tries again.
         """
-        key = _key(path)
+        key: _Key = (_stamp(path),)
+        if self.config.subtitle_overlay:
+            key = (*key, _stamp(path.with_suffix(".srt")))
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -125,7 +135,7 @@ class FrameCache:
         entry = None
         if self._folder is not None:
             # The plan is part of the name: two plans share a folder without meeting.
-            entry = shard_path(self._folder, content_id(path), f".{self._plan}.npz")
+            entry = shard_path(self._folder, self._content(path), f".{self._plan}.npz")
             video = self._read(entry)
             if video is not None:
                 with self._lock:
@@ -137,6 +147,13 @@ class FrameCache:
         if entry is not None:
             self._write(entry, video)
         return video
+
+    def _content(self, path: Path) -> str:
+        video = content_id(path)
+        subtitles = subtitle_file(path) if self.config.subtitle_overlay else None
+        if subtitles is None:
+            return video
+        return hashlib.sha256(f"{video} {content_id(subtitles)}".encode()).hexdigest()
 
     def _count_damaged(self, frames: int) -> None:
         with self._lock:
@@ -183,7 +200,7 @@ class FrameCache:
         )
 
 
-def _key(path: Path) -> _Key:
+def _stamp(path: Path) -> tuple[str, int, int]:
     try:
         status = path.stat()
     except OSError:

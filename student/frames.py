@@ -17,8 +17,9 @@ from PIL import Image
 
 from ffr.config.student import FramesConfig
 from ffr.errors import UserError
-from student.overlay import draw_clock
+from student.overlay import draw_overlay
 from student.prompt_parts import VideoPart
+from student.subtitles import read_cues, subtitle_file
 from student.time_axis import TimeAxis
 from teacher_tools.media.reader import VideoReader
 
@@ -89,7 +90,7 @@ def sample_video(
 
     Args:
         path: a file that ``teacher_tools.media.access.resolve_media`` has allowed.
-        config: number and size of the frames; ``clock_overlay`` burns each time in.
+        config: number and size of the frames, and what is burnt into them.
         on_damaged: told how many frames are stand-ins for damaged ones
             (``DecodedFrame.intact`` is false), when there are any.
 
@@ -97,8 +98,11 @@ def sample_video(
         The frames, read-only, uint8 RGB (``frame_count``, H, W, 3), with their true times.
 
     Raises:
-        teacher_tools.media.errors.MediaError: the file cannot be read or decoded.
+        teacher_tools.media.errors.MediaError: the file or its subtitles cannot be read.
+        UserError: the clock does not fit into a frame.
     """
+    subtitles = subtitle_file(path) if config.subtitle_overlay else None
+    cues = read_cues(subtitles) if subtitles else ()
     with VideoReader.open(path) as reader:
         info = reader.info
         size = fit_size(info.height, info.width, config)
@@ -114,9 +118,7 @@ def sample_video(
             )
             for offset, frame in enumerate(chunk):
                 picture = resize(frame.image, size)
-                if config.clock_overlay:
-                    picture = draw_clock(picture, frame.t_s)
-                frames[start + offset] = picture
+                frames[start + offset] = draw_overlay(picture, frame.t_s, config, cues)
                 times.append(frame.t_s)
                 damaged += not frame.intact
     if damaged and on_damaged is not None:

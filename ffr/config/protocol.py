@@ -46,6 +46,10 @@ class FramesSection(Config):
     endpoint)."""
     clock: bool = False
     """Burn each frame's time into the frame."""
+    clock_format: Literal["seconds", "hms"] = "seconds"
+    """``4.7 s``, or Video-R2's ``00:00:04``."""
+    subtitles: bool = False
+    """Burn in what is said, from ``clip.srt`` beside ``clip.mp4``."""
 
 
 class PromptSection(Config):
@@ -138,6 +142,7 @@ class EvalProtocol(Config):
         return FramesConfig(
             count=given.count, fps=given.fps, max_pixels=given.max_pixels,
             exact_size=given.exact_size, clock_overlay=given.clock,
+            clock_format=given.clock_format, subtitle_overlay=given.subtitles,
             size_multiple=given.size_multiple or size_multiple or _MULTIPLE,
         )  # fmt: skip
 

@@ -30,6 +30,11 @@ class FramesConfig(Config):
     """Force (height, width) of evidence images, in pixels."""
     clock_overlay: bool = False
     """Burn each frame's time into the frame (the same in SFT, RL and evaluation)."""
+    clock_format: Literal["seconds", "hms"] = "seconds"
+    """``4.7 s``, or Video-R2's ``00:00:04`` (rounded down, digits 14 to 18 pixels high)."""
+    subtitle_overlay: bool = False
+    """Burn in what is said: ``clip.srt`` beside ``clip.mp4``; videos without one stay as they
+    are (the same in SFT, RL and evaluation)."""
 
 
 class PromptConfig(Config):

@@ -55,6 +55,33 @@ def test_the_clock_is_burnt_into_the_frames(mp4: Path) -> None:
     assert changed.all()
 
 
+def test_subtitles_beside_the_file_are_burnt_in_while_they_are_said(
+    mp4: Path, tmp_path: Path
+) -> None:
+    config = FramesConfig(count=8, exact_size=(128, 128), subtitle_overlay=True)
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(mp4.read_bytes())
+    folder = tmp_path / "cache"
+    cache = FrameCache(config, folder=folder)
+    silent = cache.get(video).frames
+    assert np.array_equal(
+        silent, sample_video(video, config.model_copy(update={"subtitle_overlay": False})).frames
+    )
+    cue = "1\n00:00:02,000 --> 00:00:03,600\n{}\n"
+    (tmp_path / "clip.srt").write_text(cue.format("a red kite"))
+    said = cache.get(video).frames
+    # Frames lie at 0.5, 1.5, 2.5, ... seconds.
+    assert (said != silent).any(axis=(1, 2, 3)).tolist() == [t in (2, 3) for t in range(8)]
+    (tmp_path / "clip.srt").write_text(cue.format("a blue car"))
+    assert not np.array_equal(cache.get(video).frames, said)
+    other = FrameCache(config, folder=folder)
+    assert np.array_equal(other.get(video).frames, cache.get(video).frames)
+    assert other.counts.disk_hits == 1
+    (tmp_path / "clip.srt").write_text("")
+    with pytest.raises(MediaError, match=r"subtitles 'clip\.srt'"):
+        cache.get(video)
+
+
 def test_files_that_are_no_video_are_media_errors(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("not a video")

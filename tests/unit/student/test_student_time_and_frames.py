@@ -117,7 +117,7 @@ def test_metadata_is_fresh_every_time() -> None:
 
 def test_the_clock_is_drawn_on_a_copy_and_shows_the_time() -> None:
     grey = np.full((120, 160, 3), 128, dtype=np.uint8)
-    first, second = draw_clock(grey, 4.7), draw_clock(grey, 5.7)
+    first, second = draw_clock(grey, "4.7 s"), draw_clock(grey, "5.7 s")
     assert (grey == 128).all()
     assert (first != grey).any()
     assert (first != second).any()
@@ -169,8 +169,9 @@ def test_the_frame_plan_id_depends_on_everything_that_changes_pixels() -> None:
     ids = {frame_plan_id(base)}
     for change in (
         {"count": 8}, {"max_pixels": 1024}, {"size_multiple": 32}, {"exact_size": (32, 32)},
-        {"clock_overlay": True},
+        {"clock_overlay": True}, {"clock_overlay": True, "clock_format": "hms"},
+        {"subtitle_overlay": True},
     ):
         ids.add(frame_plan_id(base.model_copy(update=change)))
-    assert len(ids) == 6
+    assert len(ids) == 8
     assert frame_plan_id(base.model_copy(update={"patch_max_pixels": 999})) == frame_plan_id(base)
