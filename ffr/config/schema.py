@@ -158,7 +158,8 @@ class RunConfig(Config):
     eval: EvalConfig = EvalConfig()
     hardware: HardwareConfig = HardwareConfig()
     launch: LaunchConfig = LaunchConfig()
-    loggers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ("tensorboard",)
+    """Where metrics go besides the console and ``metrics.jsonl``."""
     verl: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

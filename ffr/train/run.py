@@ -23,6 +23,7 @@ from ffr.run.folder import RunFolder
 from ffr.run.manifest import write_manifest
 from ffr.run.summary import write_summary
 from ffr.run.table import print_summary
+from ffr.train.loggers import check_loggers
 from ffr.train.prepare import Inputs, prepare_data, prepare_student
 from ffr.train.stage_process import StageFailedError
 from ffr.train.stage_state import StageState
@@ -70,6 +71,7 @@ def run_training(config: RunConfig, resume: str = "auto") -> int:
 
 
 def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -> None:
+    check_loggers(config.loggers)
     inputs = prepare_data(config, folder)
     model = prepare_student(config, folder, inputs)
     write_manifest(folder, config, inputs.test or inputs.train)

@@ -13,10 +13,12 @@ from ffr.config.schema import RunConfig
 from ffr.errors import UserError
 from ffr.run.folder import RunFolder
 from ffr.train.checkpoints import actor_folder, latest_step
+from ffr.train.loggers import logger_environment
 from ffr.train.prepare import Inputs
 from ffr.train.progress import StageProgress
 from ffr.train.stage_process import run_stage_process
 from ffr.train.stage_state import StageState
+from ffr.train.track_evaluation import track_evaluation
 from ffr.train.trees import composed_grpo, composed_sft
 
 __all__ = ["Stages"]
@@ -78,6 +80,7 @@ class Stages:
         # Killed after the last checkpoint but before it was noted: nothing is left to train.
         if latest_step(checkpoints) != steps:
             self._set_resume(tree, checkpoints)
+            self._set_loggers(tree)
             for name in ("after", "patched_after"):  # of a model that is about to change
                 (self._folder.path / "eval" / f"{name}.json").unlink(missing_ok=True)
             self._write_tree("grpo", tree)
@@ -111,6 +114,7 @@ class Stages:
         total = questions * len(jobs)
         if jobs:
             self._process("eval", total, ["-m", "ffr.evaluate.main", str(self._folder.path), *jobs])
+            track_evaluation(self._config, self._folder)
         self._finish("eval", total)
 
     def _set_resume(self, tree: DictConfig, checkpoints: Path) -> None:
@@ -129,6 +133,15 @@ class Stages:
             )
         print(f"grpo: resuming at step {step}, {left} steps left", flush=True)
 
+    def _set_loggers(self, tree: DictConfig) -> None:
+        """Tell Ray's workers, which may run elsewhere, where trackers write."""
+        for name, value in self._logger_environment("grpo").items():
+            key = f"ray_kwargs.ray_init.runtime_env.env_vars.{name}"
+            OmegaConf.update(tree, key, value, force_add=True)
+
+    def _logger_environment(self, stage: str) -> dict[str, str]:
+        return logger_environment(self._config.loggers, self._folder, self._config.name, stage)
+
     def _write_tree(self, name: str, tree: DictConfig) -> None:
         path = self._folder.path / "verl" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
@@ -143,7 +156,7 @@ class Stages:
                 log=self._folder.path / "logs" / f"{stage}.log",
                 progress=progress,
                 stall_timeout_s=self._config.hardware.stall_timeout_s,
-                environment=self._environment,
+                environment=self._environment | self._logger_environment(stage),
             )
         finally:
             self._state.record(

@@ -228,7 +228,7 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
         "reward": {"num_workers": 1},
         "trainer": {
             "project_name": "ffr",
-            "experiment_name": config.name,
+            "experiment_name": f"{config.name}-grpo",
             "logger": list(config.loggers),
             "nnodes": hardware.nodes,
             "n_gpus_per_node": hardware.devices_per_node,
@@ -330,7 +330,7 @@ def _sft_values(
         "checkpoint": {"save_contents": ["model", "optimizer", "extra", "hf_model"]},
         "trainer": {
             "project_name": "ffr",
-            "experiment_name": config.name,
+            "experiment_name": f"{config.name}-sft",
             "logger": list(config.loggers),
             "total_epochs": 1_000_000,  # steps decide
             "total_training_steps": sft.steps,

@@ -37,6 +37,7 @@ from ffr.train.verl.micro_batch import padded_rows
 from ffr.train.verl.replay import WatchedReplayBuffer
 from ffr.train.verl.rollouts import register_rollout
 from ffr.train.verl.step_log import StepLog
+from ffr.train.verl.tracking import require_all
 from ffr.train.verl.workers import FfrActorWorker
 
 __all__ = ["TRAINER_NAME", "FfrTrainer"]
@@ -79,7 +80,13 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
             | {f"rollout server {i}": s for i, s in servers}
         )
         self.replay_buffer.watch = watch
-        super().fit(agent_loop_manager)
+        code = 1
+        try:
+            super().fit(agent_loop_manager)
+            code = 0
+        finally:  # Ray ends this process without waiting for what a tracker still holds back
+            if (tracking := getattr(self, "logger", None)) is not None:
+                tracking.finish(exit_code=code)
 
     def _build_replay_buffer(self) -> Any:
         sampler = self.config.trainer.v1.sampler
@@ -100,8 +107,9 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         return batch
 
     def on_step_begin(self) -> None:
-        """Note when the step began."""
+        """Note when the step began; before the first, whether all trackers are there."""
         self._step_began = time.monotonic()
+        require_all(self.logger, self.config.trainer.logger)
         super().on_step_begin()
 
     def _balance_batch(
