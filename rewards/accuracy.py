@@ -15,8 +15,10 @@ from typing import Literal
 from ffr.data.question import AnswerType, Question
 from ffr.errors import UserError
 from rewards.accuracy_parity import parity_accuracy
+from rewards.temporal_iou import temporal_iou
 from rewards.text_scores import rouge_f1, rouge_tokens, word_error_rate
 from student.parse import parse_choice, parse_number
+from student.time_span import parse_span
 
 __all__ = ["RIGHT_FROM", "ScoringMode", "accuracy", "gold_problem", "is_right"]
 
@@ -24,8 +26,9 @@ ScoringMode = Literal["default", "parity"]
 
 RIGHT_FROM: dict[AnswerType, float] = {
     "choice": 1.0, "number": 1.0, "text": 1.0, "ocr": 0.9, "free_form": 0.9, "regression": 0.95,
+    "span": 0.5,
 }
-"""Accuracy from which an answer counts as right (spec ffr §10, question 11)."""
+"""Accuracy from which an answer counts as right (spec ffr §10, question 11; spans: R1@0.5)."""
 
 _EDGES = re.compile(r"^\W+|\W+$")
 _ARTICLE = re.compile(r"^(?:a|an|the) ")
@@ -35,8 +38,9 @@ _SAME_NUMBER = 1e-9
 def is_right(
     accuracy: float, answer_type: AnswerType, mode: ScoringMode = "default"
 ) -> bool:
-    """The verifier's verdict ``z``; parity asks for full accuracy of every type."""
-    threshold = 1.0 if mode == "parity" else RIGHT_FROM[answer_type]
+    """The verifier's verdict ``z``; parity asks for full accuracy of every type it knows."""
+    strict = mode == "parity" and answer_type != "span"
+    threshold = 1.0 if strict else RIGHT_FROM[answer_type]
     return accuracy >= threshold - 1e-12
 
 
@@ -72,6 +76,8 @@ def accuracy(answer: str | None, question: Question, mode: ScoringMode = "defaul
             return _transcription(answer, question)
         case "free_form":
             return _overlap(answer, question)
+        case "span":
+            return _shared_time(answer, question)
 
 
 def gold_problem(question: Question) -> str | None:
@@ -83,6 +89,11 @@ def gold_problem(question: Question) -> str | None:
     gold = question.answer
     if question.answer_type in ("number", "regression") and parse_number(gold) is None:
         return f"answer={gold!r} is not a number; give one such as 42, -3.5, 1,000 or 12%"
+    if question.answer_type == "span" and parse_span(gold) is None:
+        return (
+            f"answer={gold!r} is not a stretch of time; give its start and end in seconds, such as "
+            "'3.2 to 7.5', the start first"
+        )
     if not gold.strip():
         return f"answer={gold!r} is blank; give the gold answer as text"
     if question.answer_type == "free_form" and not rouge_tokens(gold):
@@ -136,6 +147,14 @@ def _overlap(answer: str, question: Question) -> float:
     if len(tokens) < 2:
         del scores["rouge2"]
     return min(1.0, max(0.0, math.fsum(scores.values()) / len(scores)))
+
+
+def _shared_time(answer: str, question: Question) -> float:
+    """Temporal IoU; what is no stretch of time shares none."""
+    gold, said = parse_span(question.answer), parse_span(answer)
+    if gold is None:
+        raise UserError(f"id={question.id!r}: {gold_problem(question)}")
+    return 0.0 if said is None else temporal_iou(said, gold)
 
 
 def _folded(text: str) -> str:

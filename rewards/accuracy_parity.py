@@ -4,9 +4,9 @@ They are kept to reproduce published settings, not because they are right: optio
 must match character by character, ``42`` and ``42.0`` differ, and a one-word free-form
 answer can earn at most 2/3. The default scorers are in ``rewards.accuracy``.
 
-Two deviations, both ours: ``nan`` and ``inf`` as an answer earn 0 (the released code gives 1
-for a ``nan`` regression answer, which training would exploit), and the type ``text``, which the
-papers do not know and would always score 0, is exact equality.
+Ours: ``nan`` and ``inf`` as an answer earn 0 (the released code gives 1 for a ``nan`` regression
+answer, which training would exploit), and two types the papers do not know and would score 0:
+``text`` is exact equality, ``span`` the reward of Time-R1 (``rewards.temporal_iou``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import math
 import re
 
 from ffr.data.question import AnswerType, Question
+from rewards.temporal_iou import released_iou
 from rewards.text_scores import rouge_f1, word_error_rate
+from student.time_span import parse_span
 
 __all__ = ["first_answer", "parity_accuracy", "parity_format", "released_score"]
 
@@ -60,6 +62,9 @@ def released_score(answer: str, gold: str, answer_type: AnswerType) -> float:
             return _regression(answer, gold)
         case "ocr":
             return _clip(1.0 - word_error_rate(gold, answer)) if gold else 0.0
+        case "span":
+            stretch = parse_span(gold)
+            return released_iou(answer, stretch) if stretch else 0.0
         case "free_form":
             return _clip(math.fsum(rouge_f1(gold, answer).values()) / 3)
 

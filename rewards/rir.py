@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 Guard = Literal["never", "partial_credit", "always"]
-PARTIAL_CREDIT: frozenset[AnswerType] = frozenset({"ocr", "free_form", "regression"})
+PARTIAL_CREDIT: frozenset[AnswerType] = frozenset({"ocr", "free_form", "regression", "span"})
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ _ANSWER_FORM = {
     "ocr": "The final answer is the text exactly as it appears in the video.",
     "text": "The final answer is a word or a short phrase.",
     "free_form": "The final answer is one or two sentences.",
+    "span": "The final answer is the start and the end in seconds, written as START to END.",
 }
 _KEYFRAMES = (
     "Inside your reasoning, list the times in seconds that you rely on between <keyframes> and "
@@ -156,9 +157,13 @@ def render_patched(
 
 
 def prompt_wording() -> tuple[str, ...]:
-    """Every fixed phrase a prompt or an answer may hold; a tiny tokenizer is trained on it."""
+    """Fixed phrases of prompts and answers; a tiny tokenizer is trained on them.
+
+    The form of spans is left out: tiny students are not asked for any, and their vocabulary stays.
+    """
+    forms = [form for kind, form in _ANSWER_FORM.items() if kind != "span"]
     return (
-        _THINK, *_ANSWER_FORM.values(), _KEYFRAMES, _COMPACT, _COMPACT_KEYFRAMES,
+        _THINK, *forms, _KEYFRAMES, _COMPACT, _COMPACT_KEYFRAMES,
         _SEPARATOR, _COMPACT_SEPARATOR, "Frames at 0.5, 1.5 s.\n", "<1.0 seconds>", "\n4.7 s",
         "\n4.7 s zoom", "\nA. ", "\nB. ", "\nC. ", "\nD. ", "at ",
     )

@@ -59,7 +59,7 @@ def convert(
     ] = None,
     ask: Annotated[
         Literal["start", "end", "span"], typer.Option(help="charades-sta: what is asked for.")
-    ] = "start",
+    ] = "span",
     split: Annotated[str, typer.Option(help="hf: which split.")] = "train",
     subset: Annotated[
         str | None, typer.Option(help="hf: which configuration.", show_default=False)

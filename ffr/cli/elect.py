@@ -76,7 +76,7 @@ def ask_command(
         list[str] | None, typer.Option(help="An option of a multiple-choice question; repeat.")
     ] = None,
     answer_type: Annotated[
-        str, typer.Option("--type", help="text, number, regression, ocr or free_form.")
+        str, typer.Option("--type", help="text, number, regression, ocr, free_form or span.")
     ] = "text",
     output: Annotated[
         Path | None, typer.Option(help="Folder for what is saved; default ffr-elect/NAME.")
@@ -269,7 +269,7 @@ def _dataset(
 def _answer_type(kind: str, options: list[str]) -> AnswerType:
     known: dict[str, AnswerType] = {
         "text": "text", "number": "number", "regression": "regression", "ocr": "ocr",
-        "free_form": "free_form",
+        "free_form": "free_form", "span": "span",
     }  # fmt: skip
     if options:
         if not 2 <= len(options) <= 26:

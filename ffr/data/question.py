@@ -16,7 +16,7 @@ from ffr.geometry import Seconds, Span
 
 __all__ = ["AnswerType", "AskedQuestion", "Question", "ReferenceEvent", "option_letters"]
 
-AnswerType = Literal["choice", "number", "text", "ocr", "free_form", "regression"]
+AnswerType = Literal["choice", "number", "text", "ocr", "free_form", "regression", "span"]
 
 
 def option_letters(count: int) -> tuple[str, ...]:
@@ -82,7 +82,8 @@ class Question(AskedQuestion):
     """A question with its gold answer.
 
     Attributes:
-        answer: the letter for ``choice``, else the value as text.
+        answer: the letter for ``choice``, else the value as text; for ``span`` a stretch of the
+            video in seconds such as ``3.2 to 7.5``.
         family: a label for reports (``visible``, ``temporal``, ``spatial`` in the demo world).
         gold_spans: where the evidence is; for evaluation, and for ``teacher.kind: annotations``,
             which makes patches of them; no other part shows them to a model.

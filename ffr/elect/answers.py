@@ -10,6 +10,7 @@ from typing import Literal
 
 from ffr.data.question import AnswerType
 from student.parse import parse_choice, parse_number
+from student.time_span import parse_span
 
 __all__ = ["AnswerReader", "CompareAs", "text_key"]
 
@@ -46,7 +47,8 @@ class AnswerReader:
         """Comparison key and numeric value, or ``None`` for what is no answer to this question.
 
         Choice: the option's letter; a letter outside the options is none. Number: equal when
-        equal to two decimals, unit kept. Regression: the unit is the key, the value decides
+        equal to two decimals, unit kept. Span: when both ends are equal
+        to whole seconds. Regression: the unit is the key, the value decides
         (``ffr.elect.clusters``). Text, OCR, free form: ``text_key``.
         """
         match self.kind:
@@ -60,6 +62,9 @@ class AnswerReader:
                 value, unit = number
                 key = unit if self.clustered else f"{round(value, 2) + 0.0!r}{unit}"
                 return key, value
+            case "span":
+                stretch = parse_span(answer)
+                return None if stretch is None else ("{:.0f} to {:.0f}".format(*stretch), None)
             case "any":
                 return _any_key(answer)
             case _:

@@ -24,6 +24,7 @@ _ANSWER_FORM = {
     "ocr": "the text exactly as it appears",
     "text": "a word or a short phrase",
     "free_form": "one or two sentences",
+    "span": "the start and the end in seconds, written as START to END",
     "any": "only the final answer, in the form asked for above",
 }
 _MOST_REASONING = 2000

@@ -65,6 +65,7 @@ _FORMS = {
     "ocr": "the text, as short as possible",
     "text": "a word or a short phrase",
     "free_form": "one sentence",
+    "span": "a start and an end in seconds",
 }
 
 

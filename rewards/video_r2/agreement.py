@@ -7,11 +7,13 @@ import unicodedata
 
 from ffr.data.question import AskedQuestion
 from student.parse import parse_choice, parse_number
+from student.time_span import parse_span
 
 __all__ = ["same_conclusion"]
 
 _RELATIVE = 0.01
 _ABSOLUTE = 0.005
+_SAME_END_S = 0.05
 _ARTICLE = re.compile(r"^(?:a|an|the) ")
 
 
@@ -33,6 +35,9 @@ def same_conclusion(conclusion: str, answer: str, question: AskedQuestion) -> bo
             return None if said is None or meant is None else said == meant
         case "number" | "regression":
             return _same_number(conclusion, answer)
+        case "span":
+            said_s, meant_s = parse_span(conclusion), parse_span(answer)
+            return None if said_s is None or meant_s is None else _same_stretch(said_s, meant_s)
         case "text":
             # "see a blue circle" concludes "blue circle".
             return f" {_plain(answer)} " in f" {_plain(conclusion)} "
@@ -46,6 +51,11 @@ def _same_number(conclusion: str, answer: str) -> bool | None:
         return None
     limit = max(_RELATIVE * abs(meant[0]), _ABSOLUTE) + 1e-12
     return said[1] == meant[1] and abs(said[0] - meant[0]) <= limit
+
+
+def _same_stretch(one: tuple[float, float], two: tuple[float, float]) -> bool:
+    """Rounding apart, the same ends."""
+    return all(abs(a - b) <= _SAME_END_S for a, b in zip(one, two, strict=True))
 
 
 def _plain(text: str) -> str:

@@ -3,8 +3,8 @@
 Schema (the published ``charades_sta_train.txt`` and ``_test.txt``): one line
 ``VIDEO START END##SENTENCE``, seconds from the start; videos are ``VIDEO.mp4``.
 
-A sentence is no question, so one is made of it.  No reward scores a pair of times, so the default
-asks for the start, a number; the whole stretch stays in ``gold_spans`` and ``events``.
+A sentence is no question, so one is made of it: for the whole stretch, scored by temporal IoU, or
+for one of its ends, a number.  The stretch also stays in ``gold_spans`` and ``events``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ffr.data.formats.fields import media_path, seconds, text_of
 from ffr.data.formats.made import Made
 from ffr.data.question import Question, ReferenceEvent
 from ffr.geometry import Span
+from student.time_span import format_span
 
 __all__ = ["Ask", "CharadesSta"]
 
@@ -29,12 +30,12 @@ class CharadesSta:
     """Lines of Charades-STA.
 
     Attributes:
-        ask: ``start`` or ``end``: a regression question in seconds; ``span``: a text answer
-            ``S to E``, for evaluations that bring their own measure.
+        ask: ``span``: a question for start and end; ``start`` or ``end``: a regression question
+            in seconds.
         folder: put before each file name.
     """
 
-    ask: Ask = "start"
+    ask: Ask = "span"
     folder: str = ""
     columns: tuple[str, ...] | None = ("video", "start", "end", "sentence")
 
@@ -42,8 +43,9 @@ class CharadesSta:
         """See ``Format``."""
         video = text_of(record, "video")
         start, end = seconds(record.get("start"), "start"), seconds(record.get("end"), "end")
-        if end < start:
-            raise RowError(f"the stretch {start} to {end} ends before it starts", "times")
+        if end < start or (end == start and self.ask == "span"):
+            how = "has no length" if end == start else "ends before it starts"
+            raise RowError(f"the stretch {start} to {end} {how}", "times")
         sentence = text_of(record, "sentence").strip()
         if not sentence:
             raise RowError("there is no sentence after '##'")
@@ -57,13 +59,13 @@ class CharadesSta:
                 answer = f"{end:g}"
             case "span":
                 question = f"From which second to which second of the video happens {what}"
-                answer = f"{start:g} to {end:g}"
+                answer = format_span(start, end)
         return Made(
             Question(
                 id=f"{video}-{line}",
                 video=media_path(f"{self.folder}{video}.mp4", ""),
                 question=question,
-                answer_type="text" if self.ask == "span" else "regression",
+                answer_type="span" if self.ask == "span" else "regression",
                 answer=answer,
                 gold_spans=(Span(start_s=start, end_s=end),),
                 events=(ReferenceEvent(start_s=start, end_s=end, text=sentence),),

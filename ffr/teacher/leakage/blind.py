@@ -36,6 +36,7 @@ _FORM = {
     "ocr": "The answer is the text as it would appear in the video.",
     "text": "The answer is a word or a short phrase.",
     "free_form": "The answer is one or two sentences.",
+    "span": "The answer is a start and an end in seconds, written as START to END.",
 }
 _KEPT = 10_000
 _MOST_REPLY = 100_000

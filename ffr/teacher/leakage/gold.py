@@ -115,7 +115,8 @@ def gold_of(question: Question) -> Gold:
     )
     value = float(found[0]) if is_value else None
     is_time = bool(found) and (
-        bool(_TIME_VALUE.search(text)) or (is_value and bool(_ASKS_TIME.search(asked_text)))
+        question.answer_type == "span"
+        or bool(_TIME_VALUE.search(text)) or (is_value and bool(_ASKS_TIME.search(asked_text)))
     )
     yes_no = _YES_NO.get(phrase[0], "") if len(phrase) == 1 else ""
     return Gold(

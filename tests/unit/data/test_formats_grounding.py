@@ -92,7 +92,7 @@ def test_side_files_must_be_objects(tmp_path):
 
 @pytest.mark.parametrize(
     ("ask", "kind", "answer"),
-    [("start", "regression", "20.8"), ("end", "regression", "30"), ("span", "text", "20.8 to 30")],
+    [("start", "regression", "20.8"), ("end", "regression", "30"), ("span", "span", "20.8 to 30")],
 )
 def test_charades_sta_asks_for_a_time_and_keeps_the_stretch(tmp_path, ask, kind, answer):
     source = tmp_path / "charades_sta_train.txt"
@@ -112,6 +112,7 @@ def test_charades_sta_asks_for_a_time_and_keeps_the_stretch(tmp_path, ask, kind,
 @pytest.mark.parametrize(
     ("line", "reason"),
     [("no hashes", "is not 'VIDEO START END##SENTENCE'"), ("A 5 1##x", "ends before it starts"),
+     ("A 5 5##x", "has no length"),
      ("A x 1##x", "start="), ("A 0 1##  ", "no sentence"), ("A nan 1##x", "start="),
      ("A 0 1e99##x", "end=")],
 )  # fmt: skip

@@ -53,6 +53,10 @@ def ask(answer_type: AnswerType, answer: str) -> Question:
         ("regression", "4", "nan", 0.0),
         ("regression", "4", "inf", 0.0),
         ("regression", "4", "1e999", 0.0),
+        ("span", "2 to 6", "from 4 s to 8 s", 1 / 3),
+        ("span", "2 to 6", "[2, 6]", 1.0),
+        ("span", "2 to 6", "6 to 2", 0.0),
+        ("span", "2 to 6", "around 2 to 6", 0.0),
         ("text", "orange cross", "Orange  Cross.", 1.0),
         ("text", "orange cross", "an orange cross", 1.0),
         ("text", "orange cross", "orange circle", 0.0),
@@ -77,7 +81,9 @@ def test_worked_examples(answer_type: AnswerType, gold: str, said: str, score: f
 @pytest.mark.parametrize("answer_type", sorted(RIGHT_FROM))
 @pytest.mark.parametrize("mode", ["default", "parity"])
 def test_no_answer_scores_zero(answer_type: AnswerType, mode: str) -> None:
-    gold = {"choice": "A", "number": "1", "regression": "1"}.get(answer_type, "word")
+    gold = {"choice": "A", "number": "1", "regression": "1", "span": "1 to 2"}.get(
+        answer_type, "word"
+    )
     question = ask(answer_type, gold)
     assert accuracy(None, question, mode) == 0.0  # type: ignore[arg-type]
     assert accuracy("  \n", question, mode) == 0.0  # type: ignore[arg-type]
@@ -85,7 +91,9 @@ def test_no_answer_scores_zero(answer_type: AnswerType, mode: str) -> None:
 
 @given(said=st.text(max_size=40), answer_type=st.sampled_from(sorted(RIGHT_FROM)))
 def test_any_text_scores_within_bounds(said: str, answer_type: AnswerType) -> None:
-    gold = {"choice": "A", "number": "12%", "regression": "-3.5"}.get(answer_type, "two words")
+    gold = {"choice": "A", "number": "12%", "regression": "-3.5", "span": "1 to 2"}.get(
+        answer_type, "two words"
+    )
     for mode in ("default", "parity"):
         score = accuracy(said, ask(answer_type, gold), mode)
         assert math.isfinite(score)
@@ -100,6 +108,8 @@ def test_thresholds_of_partial_credit_types() -> None:
     assert is_right(0.95, "regression")
     assert not is_right(0.94, "regression")
     assert not is_right(0.95, "regression", "parity")
+    assert [is_right(0.5, "span", mode) for mode in ("default", "parity")] == [True, True]
+    assert not is_right(0.49, "span")
     assert is_right(1.0, "ocr", "parity")
 
 
@@ -111,6 +121,7 @@ def test_ten_words_with_one_missed_are_right_despite_rounding() -> None:
 @pytest.mark.parametrize(
     ("answer_type", "gold", "word"),
     [("number", "about 5", "not a number"), ("regression", "nan", "not a number"),
+     ("span", "6 to 2", "not a stretch of time"), ("span", "soon", "such as '3.2 to 7.5'"),
      ("free_form", "停车", "ROUGE"), ("text", " ", "blank"), ("ocr", " ", "blank")],
 )
 def test_gold_that_cannot_be_scored_is_named(answer_type: AnswerType, gold: str, word: str) -> None:

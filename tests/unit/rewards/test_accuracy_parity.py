@@ -44,6 +44,8 @@ def ask(answer_type: AnswerType, answer: str) -> Question:
         ("regression", "2.5", "2.4", 0.96),
         ("regression", "0", "0", 0.0),
         ("regression", "10", "nan", 0.0),
+        ("span", "2 to 6", "It is 4.0 to 8.0, or 2 and 4", 0.5),
+        ("span", "2 to 6", "4-8", 0.0),
         ("text", "orange cross", "orange cross", 1.0),
         ("text", "orange cross", "Orange cross", 0.0),
     ],
