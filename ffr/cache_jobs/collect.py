@@ -12,7 +12,6 @@ from ffr.data.question import Question, option_letters
 from ffr.patches.keys import normalise
 from ffr.repair.protocols import Rollout
 from ffr.repair.scoring import score_rollout
-from rewards.accuracy import accuracy, is_right
 from student.prompt_parts import StudentPrompt
 
 __all__ = ["Collection", "counterfactuals", "unanswered"]
@@ -78,14 +77,13 @@ class Collection:
             return
         if not answer.strip():
             self.leave_out("empty_response", place)
-        elif is_right(
-            accuracy(answer.strip(), question, self.reward.mode),
-            question.answer_type,
-            self.reward.mode,
-        ):
+            return
+        response = spoken(answer.strip())
+        scored = score_rollout(Rollout(_NO_PROMPT, response, (), "stop"), question, self.reward)
+        if scored.score.right:
             self.counts["right"] += 1
         else:
-            self.add([_failure(question, spoken(answer.strip()), answer.strip())])
+            self.add([_failure(question, response, answer.strip())])
 
     def leave_out(self, why: str, place: str) -> None:
         """Count something that is no failure, and remember where the first ones are."""

@@ -12,8 +12,7 @@ from ffr.evaluate.records import EvalRow
 from ffr.patches.patch import NoPatch
 from ffr.repair.protocols import FailedRollout, Student, Teacher
 from ffr.repair.renderer import Renderer
-from rewards.accuracy import accuracy, is_right
-from student.parse import parse_response
+from ffr.repair.scoring import score_rollout
 from student.prompt_parts import StudentPrompt
 
 __all__ = ["evaluate"]
@@ -85,14 +84,13 @@ async def _answer(
     reward: RewardConfig, patch_id: str | None,
 ) -> EvalRow:
     rollout = await student.answer(prompt)
-    parsed = parse_response(rollout.text)
-    score = accuracy(parsed.answer, question, reward.mode)
+    scored = score_rollout(rollout, question, reward)
     return row.model_copy(
         update={
             "response": rollout.text,
-            "answer": parsed.answer,
-            "right": is_right(score, question.answer_type),
-            "well_formed": parsed.well_formed,
+            "answer": scored.answer,
+            "right": scored.score.right,
+            "well_formed": scored.parsed.well_formed,
             "patch_id": patch_id,
         }
     )

@@ -22,7 +22,7 @@ from ffr.repair.concurrency import gather_or_raise
 from ffr.repair.observability import evidence_was_in_view
 from ffr.repair.protocols import Diagnosis, FailedRollout, Rollout, Student, Teacher
 from ffr.repair.record import GroupRecord, Timings, group_record
-from ffr.repair.renderer import PromptOverBudget, Renderer
+from ffr.repair.renderer import PromptOverBudget, Renderer, ShufflingRenderer
 from ffr.repair.rows import Outcome, TrainRow, row_budget
 from ffr.repair.scoring import ScoredRollout, rollout_context, score_rollout
 from ffr.repair.selection import select_failures
@@ -117,6 +117,11 @@ class RepairLoop:
             raise UserError(f"grpo.group_size={group_size} is not allowed; give at least 1")
         if reward.components and components is None:
             raise UserError("reward.components is set but no scorer was given; pass components")
+        if components and components.needs_shuffled and not isinstance(render, ShufflingRenderer):
+            raise UserError(
+                f"the reward component 'temporal_contrast' shuffles frames, which "
+                f"{type(render).__name__} cannot; take it out of reward.components"
+            )
         self.student = student
         self.teacher = teacher
         self.render = render
@@ -204,6 +209,7 @@ class RepairLoop:
         """Prompts over shuffled frames, one order for all; they set a bar and are not trained."""
         if self.components is None or not self.components.needs_shuffled:
             return []
+        assert isinstance(self.render, ShufflingRenderer)
         number = self.reward.shuffled_rollouts or max(1, count // 2)
         return [await self.render.shuffled(question.asked)] * number
 

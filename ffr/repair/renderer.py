@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ffr.data.question import AskedQuestion
 from ffr.errors import FfrError
 from ffr.patches.patch import EvidencePatch
 from student.prompt_parts import StudentPrompt
 
-__all__ = ["PromptOverBudget", "Renderer"]
+__all__ = ["PromptOverBudget", "Renderer", "ShufflingRenderer"]
 
 
 class PromptOverBudget(FfrError):  # noqa: N818 - named for what happened
@@ -35,9 +35,14 @@ class Renderer(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class ShufflingRenderer(Renderer, Protocol):
+    """A renderer that can also take time out of a video (T-GRPO)."""
+
     async def shuffled(self, asked: AskedQuestion) -> StudentPrompt:
         """The plain prompt over the same frames in a random order that follows from the id.
 
-        Times in the prompt stay in order: only the pixels move (T-GRPO).
+        Times in the prompt stay in order: only the pixels move.
         """
         ...
