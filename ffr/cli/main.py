@@ -14,6 +14,7 @@ from ffr.cli.doctor import doctor
 from ffr.cli.export import export
 from ffr.cli.shared import run_app
 from ffr.cli.train import train
+from ffr.cli.watch import watch
 
 __all__ = ["build_app", "main", "train_main"]
 
@@ -41,6 +42,7 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         # An empty group is enough for the list of commands.
         group = importlib.import_module(module).app if name in words else typer.Typer()
         app.add_typer(group, name=name, help=help_text)
+    app.command("watch")(watch)
     app.command("export")(export)
     app.command("doctor")(doctor)
     return app

@@ -18,6 +18,7 @@ A rate without a denominator is left out, never 0 (errata ruling 12).  Names:
 ``advantage/<category>/mean``                      over live rows
 ``reward/<term>/mean``, ``std``                    over live rows; terms, components, ``total``
 ``reward/<term>/zero_variance_groups``             baseline groups in which a term does not vary
+``advantage/groups``                               baseline groups
 ``trained/original_tokens``, ``repaired_tokens``   response tokens of live rows
 ``trained/zero_advantage_tokens``                  those of them without a gradient
 ``tools/<name>/calls``, ``failures``               tool calls of live diagnoses
@@ -117,6 +118,7 @@ def _rows(live: Sequence[RowRecord]) -> dict[str, float]:
     baselines: defaultdict[str, list[RowRecord]] = defaultdict(list)
     for row in live:
         baselines[row.group].append(row)
+    found["advantage/groups"] = len(baselines)
     further = {name for row in live for name in row.terms} - set(_TERMS)
     for term in (*_TERMS, *sorted(further), "total"):
         values = [_term(row, term) for row in live]

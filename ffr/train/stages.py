@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from ffr.config.schema import RunConfig
 from ffr.errors import UserError
 from ffr.run.folder import RunFolder
+from ffr.run.step_phase import StepPhase
 from ffr.train.checkpoints import actor_folder, latest_step
 from ffr.train.loggers import logger_environment
 from ffr.train.prepare import Inputs
@@ -85,7 +86,8 @@ class Stages:
                 (self._folder.path / "eval" / f"{name}.json").unlink(missing_ok=True)
             self._write_tree("grpo", tree)
             self._process(
-                "grpo", steps, ["-m", "ffr.train.verl.grpo_main", str(self._folder.path)]
+                "grpo", steps, ["-m", "ffr.train.verl.grpo_main", str(self._folder.path)],
+                resumed=self._resumed(checkpoints),
             )
         self._finish("grpo", steps, model=str(made))
         self._after = made
@@ -133,6 +135,12 @@ class Stages:
             )
         print(f"grpo: resuming at step {step}, {left} steps left", flush=True)
 
+    def _resumed(self, checkpoints: Path) -> int:
+        if self._resume in ("auto", "never"):
+            return latest_step(checkpoints) or 0
+        named = Path(self._resume).name.rpartition("_")[2]  # .../global_step_N
+        return int(named) if named.isdigit() else 0
+
     def _set_loggers(self, tree: DictConfig) -> None:
         """Tell Ray's workers, which may run elsewhere, where trackers write."""
         for name, value in self._logger_environment("grpo").items():
@@ -147,9 +155,18 @@ class Stages:
         path.parent.mkdir(exist_ok=True)
         OmegaConf.save(tree, path)
 
-    def _process(self, stage: str, total: int, arguments: list[str]) -> None:
+    def _process(
+        self, stage: str, total: int, arguments: list[str], resumed: int = 0
+    ) -> None:
         began = time.monotonic()
-        progress = StageProgress(stage, total, self._folder.metrics_path)
+        self._folder.append_event(
+            {"event": "stage_begin", "stage": stage, "total": total, "resumed": resumed}
+        )
+        phase = StepPhase(self._folder, self._config.grpo.questions_per_step)
+        progress = StageProgress(
+            stage, total, self._folder.metrics_path,
+            phase.text if stage == "grpo" else lambda _finished: "", resumed,
+        )
         try:
             run_stage_process(
                 arguments,

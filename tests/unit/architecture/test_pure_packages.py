@@ -23,6 +23,7 @@ PURE_PACKAGES = [
     "ffr.repair",
     "ffr.report",
     "ffr.teacher",
+    "ffr.watch",
 ]
 LAZY = {
     "ffr.teacher.in_process",  # runs a model in this process; imports torch when asked to

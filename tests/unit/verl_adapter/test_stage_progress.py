@@ -90,5 +90,27 @@ def test_plain_lines_for_a_log(metrics, capsys):
         progress.poll()
     said = capsys.readouterr().err
     assert "grpo: 3/10" in said
+    assert "9 s left" in said  # seven steps of 1.25 s
     assert "accuracy 0.50" in said
     assert "1.2 s/step" in said
+
+
+def test_phase_and_steps_of_earlier_launches(metrics, capsys):
+    asked = []
+
+    def phase(finished: int) -> str:
+        asked.append(finished)
+        return "update"
+
+    with StageProgress("grpo", 10, metrics, phase, resumed=4) as progress:
+        append(metrics, line(5))
+        append(metrics, json.dumps({"stage": "grpo", "step": 5, "event": "checkpoint"}) + "\n")
+        progress.poll()
+    assert "grpo: 5/10" in capsys.readouterr().err
+    assert asked[-1] == 5
+    assert progress.step == 5
+    with StageProgress("grpo", 10, metrics, phase, resumed=4) as progress:
+        progress.poll()
+        progress._plain()
+    assert "grpo: 4/10" in capsys.readouterr().err
+    assert progress.step == 0  # this launch has finished none
