@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from ffr.judge.judge import ModelJudge
 from rewards.components.scorer import ComponentScorer
 from rewards.video_r2.encoders import build_encoder
 
-__all__ = ["RewardComponents", "build_components"]
+__all__ = ["RewardComponents", "build_components", "check_components"]
 
 
 @dataclass
@@ -51,3 +52,13 @@ def build_components(
     if config.judge is not None:
         judge = build_judge(config.judge, cache=config.judge.cache or judge_cache)
     return RewardComponents(ComponentScorer(config, encoder=encoder, judge=judge), judge)
+
+
+def check_components(config: RewardConfig) -> None:
+    """Build the components once and let them go: what is missing is told before any step.
+
+    Raises:
+        UserError: see ``build_components``.
+    """
+    if (built := build_components(config)) is not None:
+        asyncio.run(built.aclose())

@@ -76,6 +76,7 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
         if name == "train" and "grpo" in config.stages:
             _enough("train", len(loaded.questions), "grpo.questions_per_step",
                     config.grpo.questions_per_step)
+            _has_events(config, loaded.questions)
     sft = Path(paths["sft"]) if paths["sft"] else None
     sft_media = None if sft is None else sft.parent / "media"
     if "sft" in config.stages:
@@ -161,6 +162,15 @@ def _corpus(inputs: Inputs) -> list[str]:
         for question in questions:
             lines += [question.question, *question.options]
     return lines
+
+
+def _has_events(config: RunConfig, questions: Sequence[Question]) -> None:
+    """Without one reference event the Temporal Alignment Reward would be missing everywhere."""
+    if config.reward.component("tar") and not any(q.events for q in questions):
+        raise UserError(
+            f"reward.components has 'tar', but none of the {len(questions)} training questions "
+            "has reference events; convert the data with them (ffr data convert), or take it out"
+        )
 
 
 def _demo_progress(done: int, total: int) -> None:

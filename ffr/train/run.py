@@ -19,10 +19,12 @@ from typing import Any, Literal
 from ffr.config.load import dump_config
 from ffr.config.schema import RunConfig
 from ffr.demo.server import DemoTeacherServer
+from ffr.repair.components import check_components
 from ffr.run.folder import RunFolder
 from ffr.run.manifest import write_manifest
 from ffr.run.summary import write_summary
 from ffr.run.table import print_summary
+from ffr.train.apart import call_apart
 from ffr.train.loggers import check_loggers
 from ffr.train.prepare import Inputs, prepare_data, prepare_student
 from ffr.train.stage_process import StageFailedError
@@ -72,6 +74,8 @@ def run_training(config: RunConfig, resume: str = "auto") -> int:
 
 def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -> None:
     check_loggers(config.loggers)
+    if "grpo" in config.stages and config.reward.components:
+        call_apart(check_components, config.reward)
     inputs = prepare_data(config, folder)
     model = prepare_student(config, folder, inputs)
     write_manifest(folder, config, inputs.test or inputs.train)

@@ -51,7 +51,7 @@ def benchmark_score(answer: str | None, question: Question) -> float:
 
 
 def relative_accuracy(answer: str | None, question: Question) -> float:
-    """Mean relative accuracy of an answer to a numeric question; 0 for another unit or no number."""
+    """Mean relative accuracy of an answer to a numeric question; 0 for another unit or none."""
     said, gold = parse_number(answer or ""), parse_number(question.answer)
     if said is None or gold is None or said[1] != gold[1]:
         return 0.0

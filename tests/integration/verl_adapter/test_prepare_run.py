@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from ffr.config.load import dump_config
+from ffr.config.rewards import RewardConfig
 from ffr.config.schema import RunConfig
 from ffr.data.sft_record import SftRecord, load_sft_records
 from ffr.errors import UserError
 from ffr.patches.patch import EvidencePatch, PatchFrame
+from ffr.repair.components import check_components
 from ffr.run.folder import RunFolder
 from ffr.train.prepare import prepare_data, prepare_student
 
@@ -131,6 +133,22 @@ def test_fewer_records_than_an_sft_batch_needs(prepare):
         prepare(stages=["sft", "grpo"])
     inputs, _, _ = prepare(stages=["sft", "grpo"], sft={"batch_size": 2})
     assert inputs.sft is not None
+
+
+def test_a_reward_that_no_question_can_earn(prepare):
+    reward = {"components": [{"name": "tar"}], "encoder": {"kind": "lexical"}}
+    with pytest.raises(UserError, match="none of the 2 training questions has reference events"):
+        prepare(reward=reward)
+
+
+def test_rewards_are_built_before_the_first_stage():
+    check_components(RewardConfig())
+    unknown = RewardConfig.model_validate({"components": [{"name": "tra"}]})
+    with pytest.raises(UserError, match=r"no component 'tra'; known: .*tar"):
+        check_components(unknown)
+    judged = {"components": [{"name": "inconsistency"}], "judge": {"model": "m"}}
+    with pytest.raises(UserError, match="OPENAI_API_KEY"):
+        check_components(RewardConfig.model_validate(judged))
 
 
 def test_a_stage_without_its_split(prepare):
