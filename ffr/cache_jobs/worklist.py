@@ -144,4 +144,6 @@ def _one_video(
 
 
 def _again(record: StoredDiagnosis, retry_failures: bool) -> bool:
+    if record.rejected:
+        return False  # a person decided
     return record.patch is None and (retry_failures or record.transient)

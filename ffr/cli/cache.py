@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ffr.cli.cache_job import cache_job
+from ffr.cli.cache_review import app as review
 from ffr.cli.cache_shrink import shrink
 from ffr.cli.shared import AsJson, print_json, progress_bar
 from ffr.patches.compact import DEFAULT_SHARD_BYTES, compact_store
@@ -25,6 +26,7 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, help="Make, check, share and tidy evidence patches.")
 app.command("build")(cache_job)
 app.command("shrink")(shrink)
+app.add_typer(review, name="review")
 
 Store = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the patch store.")]
 ShardMb = Annotated[float, typer.Option(min=0.001, help="Size of a shard, megabytes (10^6).")]
@@ -46,6 +48,7 @@ def stats(
         return
     failed = sum(found.failures.values())
     print(f"patches: {found.patches} ({_counts(found.error_types)})")
+    print(f"reviews: {_counts(found.reviews)}")
     print(f"failures: {failed} after {found.attempts} attempts ({_counts(found.failures)})")
     for name, numbers in found.size.items():
         print(f"{name} of a patch: " + ", ".join(f"{k} {v:g}" for k, v in numbers.items()))
@@ -82,8 +85,9 @@ def verify(
             + ("; repaired" if repair and report.problems else "")
         )
         print(f"content hash: {report.content_sha256}")
-    if report.problems and not repair:
-        if not as_json:
+    left = [p for p in report.problems if not repair or p.kind == "corrupt_review"]
+    if left:
+        if not as_json and not repair:
             print("next: ffr cache verify --repair sets the damaged files aside")
         raise typer.Exit(1)
 
@@ -110,7 +114,8 @@ def compact(
         return
     print(
         f"{report.compacted} patches went into {len(report.shards)} shards; {report.already} were "
-        f"in shards before; {report.damaged} damaged; {report.removed} loose files removed"
+        f"in shards before; {report.rejected} rejected ones stay loose; {report.damaged} damaged; "
+        f"{report.removed} loose files removed"
     )
 
 
@@ -136,7 +141,8 @@ def export(
         return
     print(
         f"{target}: {report.patches} patches and {report.failures} failures in "
-        f"{len(report.shards)} shards; {report.damaged} damaged records left out"
+        f"{len(report.shards)} shards; {report.rejected} of the failures are rejected patches; "
+        f"{report.damaged} damaged records left out"
     )
 
 

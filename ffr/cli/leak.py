@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from ffr.cli.shared import AsJson, print_json
-from ffr.data.load import load_questions
-from ffr.data.question import Question
+from ffr.data.by_id import questions_by_id
 from ffr.errors import UserError
 from ffr.patches.walk import need_store
 from ffr.repair.record import GroupRecord
@@ -62,7 +61,7 @@ def check(
                 f"{source} holds patches but not their questions; name the question file with "
                 "--questions FILE.jsonl"
             )
-        audit = audit_store(store, _by_id(questions))
+        audit = audit_store(store, questions_by_id(questions))
         if as_json:
             print_json(audit.as_json())
         else:
@@ -97,7 +96,7 @@ def _check_run(run: RunFolder, questions: list[Path] | None, as_json: bool) -> N
         for outcome in group.outcomes:
             if outcome.diagnosis is not None and outcome.diagnosis.patch_id is not None:
                 responses[outcome.diagnosis.patch_id].add(outcome.first.text)
-    audit = audit_store(need_store(_store_of(run)), _by_id(files), responses)
+    audit = audit_store(need_store(_store_of(run)), questions_by_id(files), responses)
     shown, refused = len(responses), _refused_when_made(groups)
     if as_json:
         print_json({**audit.as_json(), "shown": shown, "refused_when_made": refused})
@@ -127,19 +126,6 @@ def _refused_when_made(groups: Iterable[GroupRecord]) -> int:
             if outcome.diagnosis is not None and outcome.diagnosis.source == "live"
         )
     )
-
-
-def _by_id(files: Iterable[Path]) -> dict[str, Question]:
-    found: dict[str, Question] = {}
-    for path in files:
-        for question in load_questions(path, check_media=False).questions:
-            before = found.setdefault(question.id, question)
-            if (before.question, before.answer) != (question.question, question.answer):
-                raise UserError(
-                    f"question id={question.id!r} of {path} differs from that of another file; "
-                    "give only the files this store was made from"
-                )
-    return found
 
 
 def _show(audit: StoreAudit) -> None:

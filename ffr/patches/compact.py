@@ -28,6 +28,7 @@ class CompactReport:
         compacted: patches that went into a shard.
         already: loose patches that a shard held already.
         damaged: loose patches that could not be read whole; they stay, or are in quarantine.
+        rejected: loose patches that a person rejected; they stay loose.
         removed: loose files that were deleted.
         shards: shards made.
     """
@@ -35,6 +36,7 @@ class CompactReport:
     compacted: int = 0
     already: int = 0
     damaged: int = 0
+    rejected: int = 0
     removed: int = 0
     shards: list[str] = field(default_factory=list)
 
@@ -84,7 +86,9 @@ def _compact_one(
 ) -> None:
     record = store.get(key)
     if record is None or record.patch is None:
-        report.damaged += 1
+        rejected = record is not None and record.rejected
+        report.rejected += rejected
+        report.damaged += not rejected
         return
     found = store.shards.find(key, Kind.PATCH)
     if found is None:

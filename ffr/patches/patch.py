@@ -86,5 +86,6 @@ class NoPatch(BaseModel):
         "over_budget",
         "empty_response",
         "no_annotation",
+        "rejected",
     ]
     detail: str = ""

@@ -73,6 +73,11 @@ class StoredDiagnosis(BaseModel):
         """A failure of the connection or the provider, worth another try in any later run."""
         return self.failure is not None and self.failure.reason in _TRANSIENT
 
+    @property
+    def rejected(self) -> bool:
+        """A person said no to the patch there was."""
+        return self.failure is not None and self.failure.reason == "rejected"
+
     @staticmethod
     def storable(outcome: EvidencePatch | NoPatch) -> bool:
         """Whether the outcome says something about the request (a teacher was really asked)."""

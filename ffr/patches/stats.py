@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ffr.patches.media import CorruptMediaError, MissingMediaError
+from ffr.patches.review import CorruptReviewError
 from ffr.patches.shard_index import Kind
 from ffr.patches.size import PatchSize, image_pixels, patch_size
 from ffr.patches.store import PatchStore
@@ -24,6 +25,8 @@ class StoreStats:
         patches: requests with a patch.
         failures: requests without, by reason.
         attempts: diagnoses that ended in a failure.
+        reviews: patches by what people decided: ``accepted``, ``rejected``, ``unreviewed``, and
+            ``damaged`` marks; rejected ones and those with damaged marks are not served.
         damaged: records that cannot be read.
         teachers: records by teacher model.
         error_types: patches by their first error type.
@@ -38,6 +41,7 @@ class StoreStats:
     patches: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     attempts: int = 0
+    reviews: dict[str, int] = field(default_factory=dict)
     damaged: int = 0
     teachers: dict[str, int] = field(default_factory=dict)
     error_types: dict[str, int] = field(default_factory=dict)
@@ -63,6 +67,7 @@ def store_stats(
     _count_files(store, stats)
     total = stats.loose["records"] + stats.shards["samples"]
     failures, teachers, kinds = Counter[str](), Counter[str](), Counter[str]()
+    reviews = Counter[str]()
     calls, failed_calls = Counter[str](), Counter[str]()
     sizes: list[PatchSize] = []
     known: dict[str, int] = {}
@@ -75,7 +80,7 @@ def store_stats(
                 known[sha] = 0
         return known[sha]
 
-    for done, (_, record) in enumerate(all_records(store), 1):
+    for done, (key, record) in enumerate(all_records(store), 1):
         progress(done, total)
         if record is None:
             stats.damaged += 1
@@ -86,16 +91,26 @@ def store_stats(
             failed_calls[name] += failed
         if record.patch is not None:
             stats.patches += 1
+            reviews[_review(store, key, record.patch.patch_id)] += 1
             kinds[record.patch.error_types[0]] += 1
             sizes.append(patch_size(record.patch, pixels_of))
         elif record.failure is not None:
             failures[record.failure.reason] += 1
             stats.attempts += record.attempts
     stats.failures, stats.teachers = dict(sorted(failures.items())), dict(sorted(teachers.items()))
+    stats.reviews = dict(sorted(reviews.items()))
     stats.error_types = dict(sorted(kinds.items()))
     stats.tools = {name: (calls[name], failed_calls[name]) for name in sorted(calls)}
     stats.size = _summary(sizes, pixels=pixels)
     return stats
+
+
+def _review(store: PatchStore, key: str, patch_id: str) -> str:
+    try:
+        mark = store.reviews.verdict(key, patch_id)
+    except CorruptReviewError:
+        return "damaged"
+    return "unreviewed" if mark is None else f"{mark.verdict}ed"
 
 
 def _count_files(store: PatchStore, stats: StoreStats) -> None:

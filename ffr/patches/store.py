@@ -3,7 +3,8 @@
 ``<root>/records/ab/cd/<key>.json`` holds a patch and ``<key>.failed.json`` why there is none, so
 that a late failure can never replace a patch.  Images lie in a media store and are written before
 the record that names them, so a record never points at nothing (spec video_io §6).  Compacted
-patches lie in ``<root>/shards`` and are read alike.
+patches lie in ``<root>/shards`` and are read alike.  A patch that a person rejected
+(``<root>/reviews``) is read as a failure, ``rejected``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ffr.patches.files import (
 from ffr.patches.local_cache import LocalCache
 from ffr.patches.media import CorruptMediaError, MediaStore, MissingMediaError
 from ffr.patches.record import CorruptRecordError, StoredDiagnosis, dump_record, load_record
+from ffr.patches.review import ReviewBook
 from ffr.patches.shard_index import Kind
 from ffr.patches.shards import ShardSet
 
@@ -40,12 +42,14 @@ class StoreCounters:
         misses: keys without a usable record.
         corrupt: records set aside, or not served because an image is missing or damaged.
         written: records written.
+        rejected: patches not served because a person rejected them; they count as hits, too.
     """
 
     hits: int = 0
     misses: int = 0
     corrupt: int = 0
     written: int = 0
+    rejected: int = 0
 
 
 class PatchStore:
@@ -69,6 +73,7 @@ class PatchStore:
         if media is None:
             media = MediaStore(self.root / "media", shards=self.shards, cache=cache)
         self.media = media
+        self.reviews = ReviewBook(self.root / "reviews")
         self.counters = StoreCounters()
 
     def check_writable(self) -> None:
@@ -88,6 +93,7 @@ class PatchStore:
     def get(self, key: str) -> StoredDiagnosis | None:
         """The record of ``key`` with all its images verified, or ``None``.
 
+        In place of a rejected patch it is a failure, ``rejected``, which says by whom and why.
         A torn or changed record, or one with a corrupt image, is moved to ``<root>/quarantine``,
         counted, and treated as a miss.  One whose image is missing is counted and a miss, but
         stays: on shared storage a file of another machine may be seen late.
@@ -99,16 +105,24 @@ class PatchStore:
         record = self._load(key)
         if record is None:
             self.counters.misses += 1
-        else:
-            self.counters.hits += 1
-        return record
+            return None
+        self.counters.hits += 1
+        return self._reviewed(key, record)
+
+    def stored(self, key: str) -> StoredDiagnosis | None:
+        """As ``get``, whatever people decided about the patch; hits and misses are not counted.
+
+        For those who look patches over; what is trained on comes from ``get``.
+        """
+        return self._load(key)
 
     def put(self, key: str, record: StoredDiagnosis) -> StoredDiagnosis:
         """Write ``record`` and return the one in force.
 
         The first patch stays: a later patch or failure of the same request does not replace
-        it, whichever process is faster.  A failure adds its attempts to those recorded before
-        (two machines that fail at the same instant may count as one).
+        it, whichever process is faster.  Only a rejected patch gives way, to any other one.  A
+        failure adds its attempts to those recorded before (two machines that fail at the same
+        instant may count as one).
 
         Raises:
             ValueError: ``key`` is malformed.
@@ -116,8 +130,9 @@ class PatchStore:
                 the folder is not writable.
         """
         before = self._load(key)
-        if before is not None and before.patch is not None:
-            return before
+        replaces = before is not None and self._gives_way(key, before, record)
+        if before is not None and before.patch is not None and not replaces:
+            return self._reviewed(key, before)
         if record.patch is None:
             attempts = record.attempts + (before.attempts if before is not None else 0)
             record = record.model_copy(update={"attempts": attempts})
@@ -130,10 +145,12 @@ class PatchStore:
                         "put the images into the media store before the record"
                     )
             data = dump_record(key, record)
-            if not create_atomic(self.path(key), data):
+            if replaces:
+                write_atomic(self.path(key), data)
+            elif not create_atomic(self.path(key), data):
                 winner = self._load(key)
                 if winner is not None and winner.patch is not None:
-                    return winner
+                    return self._reviewed(key, winner)
                 write_atomic(self.path(key), data)  # what is there cannot be used
             self.path(key, failed=True).unlink(missing_ok=True)
         self.counters.written += 1
@@ -148,6 +165,26 @@ class PatchStore:
         if not _KEY.fullmatch(key):
             raise ValueError(f"key={key!r} is not a request key; give 64 lower-case hex digits")
         return shard_path(self.root / "records", key, FAILED_SUFFIX if failed else ".json")
+
+    def _reviewed(self, key: str, record: StoredDiagnosis) -> StoredDiagnosis:
+        """The record, or a failure in place of a rejected patch."""
+        if record.patch is None:
+            return record
+        refusal = self.reviews.refusal(key, record.patch.patch_id)
+        if refusal is None:
+            return record
+        self.counters.rejected += 1
+        return StoredDiagnosis(
+            failure=refusal, attempts=1, teacher_model=record.teacher_model,
+            question_id=record.question_id,
+        )  # fmt: skip
+
+    def _gives_way(self, key: str, before: StoredDiagnosis, new: StoredDiagnosis) -> bool:
+        """Whether a rejected patch is replaced: by any other patch, never by itself."""
+        if before.patch is None or new.patch is None:
+            return False
+        old = before.patch.patch_id
+        return old != new.patch.patch_id and self.reviews.refusal(key, old) is not None
 
     def _load(self, key: str) -> StoredDiagnosis | None:
         for find in (self._loose, self._compacted_patch, self._loose_failure, self._compacted):

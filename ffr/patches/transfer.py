@@ -25,10 +25,19 @@ MAX_IMAGE_PIXELS = 16_777_216
 
 @dataclass
 class ExportReport:
-    """Patches and failures written, records left out because they are damaged, shards made."""
+    """What went out.
+
+    Attributes:
+        patches: patches written.
+        failures: failures written, rejected patches among them.
+        rejected: patches that a person rejected: others learn that there is none, and why.
+        damaged: records left out.
+        shards: made.
+    """
 
     patches: int = 0
     failures: int = 0
+    rejected: int = 0
     damaged: int = 0
     shards: list[str] = field(default_factory=list)
 
@@ -87,6 +96,7 @@ def export_patches(
                 writer.add(key, record, {sha: store.media.get(sha) for sha in image_names(record)})
                 report.patches += record.patch is not None
                 report.failures += record.patch is None
+                report.rejected += record.rejected
         writer.flush()
     finally:
         writer.abandon()

@@ -10,6 +10,7 @@ from pathlib import Path
 from ffr.patches.files import StoreError, create_atomic, move_to_quarantine, write_atomic
 from ffr.patches.media import CorruptMediaError, MediaStore, MissingMediaError
 from ffr.patches.record import CorruptRecordError, StoredDiagnosis, dump_record, load_record
+from ffr.patches.review import CorruptReviewError
 from ffr.patches.shard_format import image_names, scan_samples
 from ffr.patches.shard_index import Entry, pack_index
 from ffr.patches.shard_writer import file_sha256, shard_name
@@ -26,7 +27,8 @@ class Problem:
 
     Attributes:
         kind: ``corrupt_record``, ``corrupt_image``, ``missing_image``, ``corrupt_shard``,
-            ``bad_index``.
+            ``bad_index``, ``corrupt_review`` (its patch is not served; it stays until somebody
+            marks the patch again).
         path: the file.
         detail: for people.
     """
@@ -45,6 +47,7 @@ class VerifyReport:
         images: loose images and images in shards that are sound.
         bytes_read: bytes hashed.
         shards: shards read.
+        reviews: requests with marks of people that are sound.
         temporary: files of killed or working writers; harmless.
         content_sha256: over all sound records in force, their images included: equal for two
             stores with equal content, however it is stored.
@@ -57,6 +60,7 @@ class VerifyReport:
     images: int = 0
     bytes_read: int = 0
     shards: int = 0
+    reviews: int = 0
     temporary: int = 0
     content_sha256: str = ""
     problems: list[Problem] = field(default_factory=list)
@@ -105,12 +109,23 @@ class _Verification:
         for found in records:
             self._record(found.key, found.path, bad_images)
             self._progress(done := done + 1, total)
+        self._reviews()
         self.report.temporary = sum(1 for _ in temporary_files(self.store))
         digest = hashlib.sha256()
         for key, (_, sha) in sorted(self.digests.items()):
             digest.update(f"{key} {sha}\n".encode())
         self.report.content_sha256 = digest.hexdigest()
         return self.report
+
+    def _reviews(self) -> None:
+        for key in self.store.reviews.keys():  # noqa: SIM118 - not a mapping
+            try:
+                self.store.reviews.marks(key)
+            except CorruptReviewError as error:
+                detail = f"{error}; the patch is not served; mark it again"
+                self._problem("corrupt_review", self.store.reviews.path(key), detail)
+            else:
+                self.report.reviews += 1
 
     def _image(self, sha: str, path: Path) -> bool:
         data = _read(path)

@@ -71,7 +71,7 @@ def loose_images(store: PatchStore) -> Iterator[tuple[str, Path]]:
 
 def temporary_files(store: PatchStore) -> Iterator[Path]:
     """Files a killed writer left behind, and files being written at this moment."""
-    for folder in (store.root / "records", store.media.root, store.shards.root):
+    for folder in (store.root / "records", store.media.root, store.shards.root, store.reviews.root):
         for path in _files(folder):
             if path.name.startswith(".") and path.name.endswith(".tmp"):
                 yield path

@@ -11,7 +11,8 @@ from ffr.patches.patch import EvidencePatch, NoPatch
 __all__ = ["TeacherFailingError", "TeacherHealth"]
 
 _NOT_ASKED = frozenset(
-    {"teacher_off", "store_miss", "budget_spent", "empty_response", "no_annotation"}
+    {"teacher_off", "store_miss", "budget_spent", "empty_response", "no_annotation",
+     "rejected"}
 )
 _MIN_DIAGNOSES = 20
 

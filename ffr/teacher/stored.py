@@ -140,15 +140,17 @@ class StoredTeacher:
             return dataclasses.replace(diagnosis, counters=counters)
         record = self._record(failed, diagnosis)
         kept = await asyncio.to_thread(self.store.put, key, record)
-        # Another process may have been first; everybody then uses what is stored.
-        return dataclasses.replace(
-            diagnosis, outcome=kept.patch or diagnosis.outcome, counters=counters
-        )
+        # Another process may have been first; everybody then uses what is stored. A patch like
+        # one that a person rejected is rejected as well.
+        outcome = kept.outcome if kept.patch or kept.rejected else diagnosis.outcome
+        return dataclasses.replace(diagnosis, outcome=outcome, counters=counters)
 
     def _serves(self, key: str, record: StoredDiagnosis) -> bool:
         """Whether the record answers the request, or the live teacher should try again."""
         if record.patch is not None or self._live is None or self._on_miss != "live":
             return True
+        if record.rejected:
+            return True  # a person has the last word
         if record.transient:
             return self._tries[key] >= _TRIES_A_RUN
         return record.attempts >= _TRIES_OF_UNUSABLE

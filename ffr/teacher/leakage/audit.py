@@ -32,7 +32,8 @@ class StoreAudit:
     Attributes:
         checked: patches judged.
         refused: those the gate refuses, in the order of the store.
-        left_out: patches that could not be judged, by reason: ``unknown_question``, ``damaged``.
+        left_out: patches that were not judged, by reason: ``unknown_question``, ``damaged``,
+            ``rejected`` (by a person, so it is not served).
         failures: records that hold no patch, by reason; ``leak`` are those refused when made.
     """
 
@@ -95,7 +96,9 @@ def audit_store(
             audit.failures[record.failure.reason] += 1
         elif record.patch is not None:
             question = questions.get(record.question_id)
-            if question is None:
+            if store.reviews.refusal(key, record.patch.patch_id) is not None:
+                audit.left_out["rejected"] += 1
+            elif question is None:
                 audit.left_out["unknown_question"] += 1
             else:
                 audit.checked += 1

@@ -15,6 +15,7 @@ from ffr.patches.files import StoreError
 from ffr.patches.keys import KeyMaker
 from ffr.patches.looks import ShownPicture, ToolLook
 from ffr.patches.patch import EvidencePatch, NoPatch
+from ffr.patches.review import Mark
 from ffr.patches.store import PatchStore
 from ffr.repair.protocols import Diagnosis, FailedRollout
 from ffr.teacher.health import TeacherHealth
@@ -218,3 +219,34 @@ async def test_errors_reach_everybody_who_waits(make: Make) -> None:
     live.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(r) for r in results] == [UserError] * 3
+
+
+async def test_a_rejected_patch_is_never_served_nor_made_again(make: Make) -> None:
+    live = Live(PATCH)
+    teacher = make(live)
+    await teacher.diagnose(failure())
+    (path,) = (teacher.store.root / "records").rglob("*.json")
+    mark = Mark(patch_id=PATCH.patch_id, verdict="reject", by="Ada", why="blurred")
+    teacher.store.reviews.add(path.stem, mark)
+    for _ in range(2):
+        served = await make(live).diagnose(failure())
+        assert isinstance(served.outcome, NoPatch)
+        assert (served.outcome.reason, served.source) == ("rejected", "store")
+        assert "by Ada" in served.outcome.detail
+    assert live.asked == 1
+    assert (await make(None, "fail").diagnose(failure())).source == "store"  # not a miss
+
+
+async def test_without_reading_a_rejected_patch_made_anew_is_still_rejected(make: Make) -> None:
+    better = PATCH.model_copy(update={"guidance": "Look from 3 to 5 seconds."})
+    live = Live(PATCH, PATCH, better)
+    teacher = make(live)
+    await teacher.diagnose(failure())
+    (path,) = (teacher.store.root / "records").rglob("*.json")
+    mark = Mark(patch_id=PATCH.patch_id, verdict="reject", by="Ada")
+    teacher.store.reviews.add(path.stem, mark)
+    again = await make(live, read=False).diagnose(failure())
+    assert isinstance(again.outcome, NoPatch)
+    assert again.outcome.reason == "rejected"
+    assert (await make(live, read=False).diagnose(failure())).outcome == better
+    assert (await make(None, "skip").diagnose(failure())).outcome == better
