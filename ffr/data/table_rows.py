@@ -1,6 +1,6 @@
 """Rows of Parquet files and Hugging Face datasets, batch by batch.
 
-Both libraries come with ``pip install 'ffr[train]'``; neither is imported before it is needed.
+Both libraries come with ``pip install 'ffr[data]'``; neither is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ffr.errors import UserError
 __all__ = ["hub_rows", "parquet_rows"]
 
 _BATCH = 256
-_FIX = "install it with pip install 'ffr[train]'"
+_FIX = "install it with pip install 'ffr[data]'"
 
 Row = tuple[int, dict[str, Any] | BadRow]
 

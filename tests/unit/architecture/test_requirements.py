@@ -18,7 +18,7 @@ def pins(name: str) -> dict[str, str]:
     return {canonicalize_name(package): version for package, version in pairs}
 
 
-INSTALLED = ["train", "cpu", "decord", "examples", "ffmpeg", "mcp", "serve", "dev"]
+INSTALLED = ["train", "cpu", "data", "decord", "examples", "ffmpeg", "mcp", "serve", "dev"]
 
 
 @pytest.mark.parametrize("group", ["dependencies", *INSTALLED])

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from ffr.data.bad_rows import KINDS, RowPolicy
 from ffr.data.check import check_questions
 from ffr.data.convert import convert_rows
+from ffr.data.formats.charades_sta import CharadesSta
 from ffr.data.formats.field_map import FieldMap
+from ffr.data.formats.next_gqa import NextGqa
 from ffr.data.formats.video_r1 import VideoR1
 from ffr.data.formats.video_r2 import VideoR2
 from ffr.data.load import load_questions
@@ -73,9 +75,15 @@ anything = st.recursive(
 )  # fmt: skip
 
 
+GQA = {"video_id": "v", "question": "q?", "answer": "x", "qid": "1", "type": "CW", "a0": "x",
+       "a1": "y", "a2": "z", "a3": "u", "a4": "w"}  # fmt: skip
+STA = {"video": "v", "start": "1.5", "end": "2.5", "sentence": "It stops."}
+
+
 @pytest.mark.parametrize(
-    ("form", "good"), [(VideoR1(), R1), (VideoR2(), R2), (FieldMap(), GOOD)],
-    ids=["video-r1", "video-r2", "fields"],
+    ("form", "good"),
+    [(VideoR1(), R1), (VideoR2(), R2), (FieldMap(), GOOD), (NextGqa(), GQA), (CharadesSta(), STA)],
+    ids=["video-r1", "video-r2", "fields", "next-gqa", "charades-sta"],
 )  # fmt: skip
 @settings(max_examples=30)
 @given(data=st.data())
@@ -86,11 +94,11 @@ def test_whatever_stands_in_a_record_it_is_converted_left_out_or_named(
     change = {key: data.draw(anything)}
     folder = tmp_path_factory.mktemp("fuzz")
     source, target = folder / "in.json", folder / "out.jsonl"
-    last = {**good, **({"problem_id": "z"} if "problem_id" in good else {"video": "z.mp4"})}
-    last |= {"id": "z"} if "id" in good else {}
+    other = next(key for key in ("id", "problem_id", "video_id", "video") if key in good)
+    last = {**good, other: "z", **({"video": "z.mp4"} if "video" in good else {})}
     source.write_text(json.dumps([{**good, **change}, last]))
     for output in ("questions", "sft"):
-        if output == "sft" and form == FieldMap():
+        if output == "sft" and not isinstance(form, VideoR1 | VideoR2):
             continue  # no rationale to learn
         done = convert_rows(
             Source(str(source)), target, form, policy=RowPolicy("skip"), output=output
