@@ -12,6 +12,7 @@ import typer
 from ffr import __version__
 from ffr.cli.doctor import doctor
 from ffr.cli.export import export
+from ffr.cli.report import report
 from ffr.cli.shared import run_app
 from ffr.cli.train import train
 from ffr.cli.watch import watch
@@ -43,6 +44,7 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         group = importlib.import_module(module).app if name in words else typer.Typer()
         app.add_typer(group, name=name, help=help_text)
     app.command("watch")(watch)
+    app.command("report")(report)
     app.command("export")(export)
     app.command("doctor")(doctor)
     return app

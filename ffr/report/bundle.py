@@ -19,9 +19,11 @@ from ffr.errors import UserError
 from ffr.patches.files import write_atomic
 from ffr.report.embed import json_text, packed
 
-__all__ = ["Block", "Bundle", "FileBundle", "FolderBundle", "Form"]
+__all__ = ["Block", "Bundle", "FileBundle", "FolderBundle", "Form", "Media"]
 
 Form = Literal["file", "folder"]
+Media = Literal["all", "patches", "none"]
+"""Pictures of videos and patches, of patches alone, or none."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _MARKER = ".ffr-report"
 _PAGE_BYTES = 400_000

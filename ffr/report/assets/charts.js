@@ -38,6 +38,7 @@ FFR.charts = (() => {
   function lines(holder, list, options = {}) {
     const [steps, columns] = align(list);
     const few = steps.length < 3;
+    const names = options.names; // places instead of steps: points, no lines between them
     let weight = options.smoothing || 0;
     let plot = null;
 
@@ -45,8 +46,10 @@ FFR.charts = (() => {
       return list.map((line) => {
         const stroke = colour(COLOURS[line.series % COLOURS.length]);
         return {
-          label: line.label, stroke, width: 2, spanGaps: true, dash: DASHES[line.run % DASHES.length],
-          points: { show: few, size: 6 }, value: (_, value) => FFR.format.number(value) };
+          label: line.label, stroke, width: 2, spanGaps: true,
+          // More lines than colours go on with other dashes.
+          dash: DASHES[(line.run + Math.floor(line.series / COLOURS.length)) % DASHES.length],
+          paths: names ? () => null : undefined, points: { show: few || Boolean(names), size: names ? 9 : 6 }, value: (_, value) => FFR.format.number(value) };
       });
     }
 
@@ -60,9 +63,11 @@ FFR.charts = (() => {
       const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
       plot = new uPlot({
         width: Math.max(240, holder.clientWidth), height: options.height || 210,
-        scales: { x: { time: false } },
-        axes: [{ ...axis, label: options.x || "step", labelSize: 18, size: 34 }, { ...axis, size: 58 }],
+        scales: { x: { time: false, ...(names ? { range: [-0.4, names.length - 0.6] } : {}) } },
+        axes: [{ ...axis, ...(names ? { splits: names.map((_, i) => i), values: names } : { label: options.x || "step", labelSize: 18 }), size: 34 },
+          { ...axis, size: 58 }],
         series: [{ label: options.x || "step" }, ...series()],
+        legend: { markers: { width: 3, dash: (_, i) => (i && list[i - 1].run ? "dashed" : "solid"), fill: () => null } },
         cursor: { sync: options.sync === false ? undefined : { key: "ffr-step" }, points: { size: 7 } },
       }, data(), holder);
       const over = holder.querySelector("canvas");

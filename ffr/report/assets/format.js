@@ -6,7 +6,7 @@ FFR.format = (() => {
   function number(value, digits = 3) {
     if (value === null || value === undefined || Number.isNaN(value)) return dash;
     if (typeof value !== "number") return String(value);
-    if (Number.isInteger(value)) return value.toLocaleString("en-US");
+    if (Number.isInteger(value)) return (value || 0).toLocaleString("en-US"); // no "-0"
     const size = Math.abs(value);
     if (size !== 0 && (size < 0.001 || size >= 1e7)) return value.toExponential(2);
     return size >= 1000 ? Math.round(value).toLocaleString("en-US")
@@ -18,7 +18,7 @@ FFR.format = (() => {
   }
 
   function share(part, whole) {
-    return whole ? `${number(part)} (${Math.round(100 * part / whole)} %)` : number(part);
+    return whole ? `${number(part)} (${Math.round(100 * part / whole)}\u00a0%)` : number(part);
   }
 
   function seconds(value) {
