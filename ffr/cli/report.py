@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from ffr.cli.shared import AsJson, print_json, progress_bar
-from ffr.report.bundle import Media
 
 __all__ = ["report"]
+
+Media = Literal["all", "patches", "none"]  # as in ffr.report.bundle, which takes long to import
 
 
 def report(
