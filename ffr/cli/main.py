@@ -10,7 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from ffr import __version__
+from ffr.cli.compare import compare_command
 from ffr.cli.doctor import doctor
+from ffr.cli.evaluate import evaluate
 from ffr.cli.export import export
 from ffr.cli.report import report
 from ffr.cli.shared import run_app
@@ -45,6 +47,8 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         app.add_typer(group, name=name, help=help_text)
     app.command("watch")(watch)
     app.command("report")(report)
+    app.command("eval")(evaluate)
+    app.command("compare")(compare_command)
     app.command("export")(export)
     app.command("doctor")(doctor)
     return app

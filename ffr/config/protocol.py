@@ -100,8 +100,8 @@ class EvalProtocol(Config):
     sampling: SamplingSection = SamplingSection()
     max_prompt_tokens: Annotated[int, Field(ge=16)] | None = None
     """A longer prompt is a failed item; only a checkpoint's prompts can be measured."""
-    scoring: Literal["default", "parity"] = "default"
-    """Our scorers, or the papers' released ones."""
+    scoring: Literal["default", "parity", "video_r2_parity"] = "default"
+    """Our scorers, or the released ones of FFR or Video-R2."""
     election: ElectionSection | None = None
     """``None``: one response a question."""
     metrics: tuple[str, ...] = ("tac", "citations")

@@ -33,6 +33,8 @@ class RawCandidate:
         log_probs: of all tokens, if it gives them.
         prompt_tokens, completion_tokens: as the engine counts them; 0 when it does not say.
         seconds: wall time of the call.
+        token_ids: the response as sampled, if the engine gives it.
+        transient: a failed call that may succeed when it is made again.
     """
 
     text: str
@@ -43,6 +45,8 @@ class RawCandidate:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    token_ids: tuple[int, ...] = ()
+    transient: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from rewards.rler import TokenCounter
 __all__ = ["ChatEndpoint", "EndpointSource", "is_loopback"]
 
 _NO_KEY = "not-needed"
+_TRANSIENT = (408, 409, 425, 429)
 
 
 def is_loopback(host: str) -> bool:
@@ -107,16 +108,17 @@ class ChatEndpoint:
             )
             return read_completion(completion)
         except openai.APITimeoutError:
-            return RawCandidate("", error=f"no reply within {self.config.timeout_s:g} s")
+            return _failed(f"no reply within {self.config.timeout_s:g} s")
         except openai.APIStatusError as error:
-            return RawCandidate("", error=self._redact(f"status {error.status_code}: {error}"))
+            again = error.status_code in _TRANSIENT or error.status_code >= 500
+            return _failed(self._redact(f"status {error.status_code}: {error}"), transient=again)
         except openai.APIConnectionError as error:
             cause = type(error.__cause__).__name__ if error.__cause__ else "unknown"
-            return RawCandidate("", error=f"no connection ({cause})")
+            return _failed(f"no connection ({cause})")
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, LookupError) as error:
             # A body that is no chat completion; the SDK reports it in many ways.
             kind = type(error).__name__
-            return RawCandidate("", error=f"the reply is no chat completion ({kind})")
+            return _failed(f"the reply is no chat completion ({kind})")
 
     def _redact(self, text: str) -> str:
         text = text.replace(self._key, "***") if len(self._key) >= 4 else text
@@ -159,6 +161,10 @@ class EndpointSource:
     async def aclose(self) -> None:
         """Close all connections."""
         await self.endpoint.aclose()
+
+
+def _failed(error: str, *, transient: bool = True) -> RawCandidate:
+    return RawCandidate("", error=error, transient=transient)
 
 
 def _check_address(base_url: str | None) -> bool:

@@ -131,6 +131,7 @@ class LocalSource:
             prompt_tokens=len(request.prompt.prompt_ids),
             completion_tokens=len(output.token_ids),
             seconds=seconds,
+            token_ids=output.token_ids,
         )
 
     def _count(self, text: str) -> int:

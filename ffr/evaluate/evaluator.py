@@ -1,98 +1,91 @@
-"""Answer questions greedily with any ``Student``, plainly or with evidence patches."""
+"""The last stage of a run: its questions through the same asker and scorer as ``ffr eval``."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
+from ffr.config.protocol import EvalProtocol, FramesSection, PromptSection, SamplingSection
 from ffr.config.rewards import RewardConfig
-from ffr.data.question import Question, option_letters
-from ffr.errors import FfrError
-from ffr.evaluate.records import EvalRow
-from ffr.patches.patch import NoPatch
-from ffr.repair.protocols import FailedRollout, Student, Teacher
-from ffr.repair.renderer import Renderer
-from ffr.repair.scoring import score_rollout
-from student.prompt_parts import StudentPrompt
+from ffr.config.schema import RunConfig
+from ffr.data.question import Question
+from ffr.evaluate.drive import Batch, ask_batches, cut
+from ffr.evaluate.records import EvalRow, Mode
+from ffr.evaluate.reply import Asker, Reply
+from ffr.evaluate.score_item import score_response
 
-__all__ = ["evaluate"]
-
-Done = Callable[[EvalRow], None]
+__all__ = ["evaluate", "protocol_of_run"]
 
 
 async def evaluate(
     questions: Sequence[Question],
-    student: Student,
-    renderer: Renderer,
+    asker: Asker,
     *,
     reward: RewardConfig,
-    teacher: Teacher | None = None,
-    concurrency: int = 64,
-    on_row: Done = lambda _row: None,
+    mode: Mode = "plain",
+    batch_size: int = 1,
+    at_once: int = 1,
+    on_row: Callable[[EvalRow], None] = lambda _row: None,
 ) -> list[EvalRow]:
-    """One row per question; with ``teacher`` the patched form is answered instead of the plain.
+    """One row per question, in their order.
 
-    The teacher is asked about a stand-in failure (the first wrong option, or no answer at
-    all), so that the same patches serve every checkpoint and comparisons are paired.
-    Questions whose media cannot be read, or that get no patch, give a row with ``skipped``.
+    Args:
+        questions: asked in this order.
+        asker: the model, with or without patches.
+        reward: whose scorers decide what is right.
+        mode: what rows are called.
+        batch_size: questions asked together.
+        at_once: batches under way.
+        on_row: told of every row as soon as its batch is done.
+
+    Raises:
+        UserError: the model broke down on many questions in a row.
     """
-    gate = asyncio.Semaphore(concurrency)
-    mode = "plain" if teacher is None else "patched"
+    rows: dict[int, EvalRow] = {}
 
-    async def one(question: Question) -> EvalRow:
-        row = EvalRow(question_id=question.id, family=question.family, mode=mode)
-        async with gate:
-            try:
-                patch_id, prompt = await _prompt(question, renderer, teacher)
-            except FfrError as error:
-                row = row.model_copy(update={"skipped": f"{type(error).__name__}: {error}"})
-            else:
-                row = await _answer(row, question, prompt, student, reward, patch_id)
-        on_row(row)
-        return row
+    async def keep(batch: Batch, replies: list[Reply]) -> None:
+        for offset, (question, reply) in enumerate(zip(batch[1], replies, strict=True)):
+            row = _row(question, reply, reward, mode)
+            rows[batch[0] * batch_size + offset] = row
+            on_row(row)
 
-    return list(await asyncio.gather(*map(one, questions)))
+    await ask_batches(cut(questions, batch_size), asker, keep, at_once=at_once)
+    return [rows[index] for index in range(len(questions))]
 
 
-class NoEvidenceError(FfrError):
-    """There is no patch for a question; the message is the reason."""
+def protocol_of_run(config: RunConfig) -> EvalProtocol:
+    """What the last stage of a run does, as a protocol ``ffr eval`` can repeat."""
+    student, frames = config.student, config.student.frames
+    return EvalProtocol(
+        name=config.name,
+        description=f"The evaluation of the run {config.name}.",
+        frames=FramesSection(
+            count=frames.count, fps=frames.fps, max_pixels=frames.max_pixels,
+            exact_size=frames.exact_size, size_multiple=frames.size_multiple,
+            clock=frames.clock_overlay, clock_format=frames.clock_format,
+            subtitles=frames.subtitle_overlay,
+        ),
+        prompt=PromptSection.model_validate(
+            student.prompt.model_dump(include=set(PromptSection.model_fields))
+        ),
+        sampling=SamplingSection(max_new_tokens=student.max_response_tokens, seed=config.seed),
+        max_prompt_tokens=student.max_prompt_tokens,
+        scoring=config.reward.mode,
+    )  # fmt: skip
 
 
-async def _prompt(
-    question: Question, renderer: Renderer, teacher: Teacher | None
-) -> tuple[str | None, StudentPrompt]:
-    if teacher is None:
-        return None, await renderer.question(question.asked)
-    wrong = stand_in_answer(question)
-    diagnosis = await teacher.diagnose(
-        FailedRollout(question, f"<think></think><answer>{wrong}</answer>", wrong)
+def _row(question: Question, reply: Reply, reward: RewardConfig, mode: Mode) -> EvalRow:
+    row = EvalRow(
+        question_id=question.id, family=question.family, mode=mode, patch_id=reply.patch_id
     )
-    if isinstance(diagnosis.outcome, NoPatch):
-        raise NoEvidenceError(f"{diagnosis.outcome.reason}: {diagnosis.outcome.detail}")
-    return diagnosis.outcome.patch_id, await renderer.patched(question.asked, diagnosis.outcome)
-
-
-def stand_in_answer(question: Question) -> str:
-    """A wrong answer to be diagnosed: the first wrong option, else ``unknown``."""
-    if question.answer_type == "choice":
-        return next(x for x in option_letters(len(question.options)) if x != question.answer)
-    return "unknown"
-
-
-async def _answer(
-    row: EvalRow, question: Question, prompt: StudentPrompt, student: Student,
-    reward: RewardConfig, patch_id: str | None,
-) -> EvalRow:
-    rollout = await student.answer(prompt)
-    scored = score_rollout(rollout, question, reward)
+    if reply.failure is not None or reply.raw is None:
+        why = reply.failure.detail if reply.failure else "no response"
+        return row.model_copy(update={"skipped": why})
+    scored = score_response(question, reply.raw.text, scoring=reward.mode)
     return row.model_copy(
         update={
-            "response": rollout.text,
+            "response": reply.raw.text,
             "answer": scored.answer,
-            "right": scored.score.right,
-            "well_formed": scored.parsed.well_formed,
-            "patch_id": patch_id,
+            "right": scored.right,
+            "well_formed": scored.well_formed,
         }
     )
-
-

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import torch
 
-from ffr.config.load import load_config
+from ffr.config.load import dump_config, load_config
 from ffr.data.question import Question
-from ffr.evaluate.evaluator import evaluate
+from ffr.evaluate.checkpoint import open_student
+from ffr.evaluate.evaluator import evaluate, protocol_of_run
 from ffr.evaluate.records import EvalRow, accuracy_by_family
+from ffr.evaluate.single_pass import SinglePass
 from ffr.patches.files import write_atomic
 from ffr.patches.store import PatchStore, local_image_cache
 from ffr.run.folder import RunFolder
 from ffr.teacher.build import build_teacher
-from ffr.train.rendering import PromptRenderer
-from student.generate import BatchedStudent
 
 __all__ = ["main"]
 
@@ -45,17 +45,15 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
             folder.append_metrics({"stage": "eval", "step": done, "accuracy": right / done})
 
     cache = local_image_cache(config.store.local_cache, config.store.local_cache_gb)
+    protocol = protocol_of_run(config)
+    write_atomic(folder.path / "eval" / "protocol.yaml", dump_config(protocol).encode())
     for job in jobs:
         name, _, model = job.partition("=")
-        renderer = PromptRenderer(
-            config.student, media_root=paths["media_root"], model_path=model,
+        student = open_student(
+            config.student, model, paths["media_root"], batch_size=config.eval.batch_size,
+            device=config.hardware.platform, frame_cache=paths["frame_cache"],
             patch_media=PatchStore(paths["store"], cache=cache).media,
-            frame_cache=paths["frame_cache"],
-        )
-        student = BatchedStudent.load(
-            model, config.student, temperature=0.0, max_batch=config.eval.batch_size,
-            seed=config.seed, device=config.hardware.platform,
-        )
+        )  # fmt: skip
         patched = name.startswith("patched_")
         teacher = None
         if patched:
@@ -64,16 +62,19 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
                 media_root=paths["media_root"], base_url=paths.get("teacher_base_url"),
             )
         try:
-            rows = await evaluate(
-                questions, student, renderer, reward=config.reward, teacher=teacher, on_row=note,
-                concurrency=2 * config.eval.batch_size,
+            asker = SinglePass(
+                student.renderer, student.source, protocol.sampling, teacher, exclusive=True
             )
+            # The next batch is read and shown to the teacher while this one is generated.
+            rows = await evaluate(
+                questions, asker, reward=config.reward, mode="patched" if patched else "plain",
+                batch_size=config.eval.batch_size, at_once=2, on_row=note,
+            )  # fmt: skip
         finally:
-            student.close()
+            await student.source.aclose()
             if teacher is not None:
                 await teacher.aclose()
         out = folder.path / "eval" / f"{name}.jsonl"
-        out.parent.mkdir(exist_ok=True)
         # In the order of the questions, whatever order they were answered in.
         write_atomic(out, "".join(row.model_dump_json() + "\n" for row in rows).encode())
         table = accuracy_by_family(rows, "patched" if patched else "plain")

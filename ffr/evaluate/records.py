@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["EvalRow", "accuracy_by_family"]
+__all__ = ["EvalRow", "Mode", "accuracy_by_family"]
+
+Mode = Literal["plain", "patched"]
 
 
 class EvalRow(BaseModel):
@@ -22,7 +25,7 @@ class EvalRow(BaseModel):
 
     question_id: str
     family: str
-    mode: str
+    mode: Mode
     response: str | None = None
     answer: str | None = None
     right: bool | None = None

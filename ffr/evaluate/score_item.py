@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ffr.data.question import Question
-from rewards.accuracy import ScoringMode, accuracy, is_right
-from rewards.accuracy_parity import first_answer
 from rewards.tasks.response import relative_accuracy
+from rewards.verdict import VerdictMode, answer_of, verdict
 from student.parse import ParsedResponse, parse_direct, parse_response
 
 __all__ = ["AnswerScore", "ItemScore", "read_response", "score_answer", "score_response"]
@@ -60,7 +59,7 @@ def read_response(response: str, *, thinking: bool = True) -> ParsedResponse:
 
 
 def score_response(
-    question: Question, response: str, *, thinking: bool = True, scoring: ScoringMode = "default"
+    question: Question, response: str, *, thinking: bool = True, scoring: VerdictMode = "default"
 ) -> ItemScore:
     """Read and score one response.
 
@@ -74,7 +73,7 @@ def score_response(
         UserError: the gold answer cannot be scored, or a scoring library is missing.
     """
     parsed = read_response(response, thinking=thinking)
-    answer = (first_answer(response) or None) if scoring == "parity" else parsed.answer
+    answer = answer_of(response, parsed, scoring)
     worth = score_answer(question, answer, scoring=scoring)
     return ItemScore(
         accuracy=worth.accuracy, right=worth.right, score=worth.score, mra=worth.mra,
@@ -83,20 +82,20 @@ def score_response(
 
 
 def score_answer(
-    question: Question, answer: str | None, *, scoring: ScoringMode = "default"
+    question: Question, answer: str | None, *, scoring: VerdictMode = "default"
 ) -> AnswerScore:
     """Score an answer that was already read; ``None`` is wrong.
 
     Raises:
         UserError: as ``score_response``.
     """
-    worth = accuracy(answer, question, scoring)
+    worth, right = verdict(answer, question, scoring)
     mra = None
     if question.answer_type in ("number", "regression"):
         mra = relative_accuracy(answer, question)
     return AnswerScore(
         accuracy=worth,
-        right=is_right(worth, question.answer_type, scoring),
+        right=right,
         score=worth if mra is None or question.answer_type == "number" else mra,
         mra=mra,
     )

@@ -8,8 +8,6 @@ from ffr.config.rewards import RewardConfig
 from ffr.data.question import Question
 from ffr.patches.patch import EvidencePatch
 from ffr.repair.protocols import Rollout
-from rewards.accuracy import accuracy, is_right
-from rewards.accuracy_parity import first_answer
 from rewards.components.context import GroupContext, RolloutContext
 from rewards.components.scorer import ComponentScores
 from rewards.dependency import dependency_alignment
@@ -17,7 +15,7 @@ from rewards.format import format_reward
 from rewards.rir import AttemptScore
 from rewards.rler.format import rler_format
 from rewards.rler.terms import TokenCounter
-from rewards.tasks.inferred_parity import released_video_r2_accuracy
+from rewards.verdict import answer_of, verdict
 from student.parse import ParsedResponse, parse_response
 
 __all__ = ["ScoredRollout", "rollout_context", "score_rollout"]
@@ -70,17 +68,8 @@ def score_rollout(
     """
     text = rollout.text
     parsed = parse_response(text)
-    if config.mode == "default":
-        answer = parsed.answer
-        worth = accuracy(answer, question)
-        right = is_right(worth, question.answer_type)
-    else:
-        answer = first_answer(text) or None
-        if config.mode == "parity":
-            worth = accuracy(answer, question, "parity")
-        else:
-            worth = released_video_r2_accuracy(text, f"<answer>{question.answer}</answer>")
-        right = is_right(worth, question.answer_type, "parity")
+    answer = answer_of(text, parsed, config.mode)
+    worth, right = verdict(answer, question, config.mode)
     if config.format_rule == "evidence":
         form = rler_format(text, config.evidence)
     else:

@@ -32,17 +32,21 @@ class PromptRenderer:
         model_path: checkpoint whose processor and tokenizer are used.
         patch_media: where the images of patches are.
         frame_cache: folder for decoded frames shared between processes, or ``None``.
+        processor: of that checkpoint, where it is loaded already.
     """
 
     def __init__(
         self, student: StudentConfig, *, media_root: str | Path, model_path: str | Path,
         patch_media: MediaStore, frame_cache: str | Path | None = None,
+        processor: StudentProcessor | None = None,
     ) -> None:
         self._student = student
         self._root = Path(media_root)
         self._media = patch_media
         self._frames = FrameCache(student.frames, folder=Path(frame_cache) if frame_cache else None)
-        self.processor = StudentProcessor(model_path, max_prompt_tokens=student.max_prompt_tokens)
+        self.processor = processor or StudentProcessor(
+            model_path, max_prompt_tokens=student.max_prompt_tokens
+        )
 
     async def question(self, asked: AskedQuestion) -> StudentPrompt:
         """The plain prompt.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "Pair", "macro_ratio", "ratio"]
+__all__ = ["Estimate", "Pair", "macro_ratio", "merged", "ratio"]
 
 Pair = tuple[float, float]
 """A row's part of the numerator and of the denominator."""
@@ -49,6 +49,25 @@ def ratio(pairs: Sequence[Pair], *, seed: int = 0, resamples: int = 2000) -> Est
     return _with_interval(
         sum(n for n, _ in pairs) / total, known, float(total), resamples - len(known)
     )
+
+
+def merged(pairs: Sequence[Pair], clusters: Sequence[str] | None) -> list[Pair]:
+    """Rows of one cluster (one video) as one row, so that they are resampled together.
+
+    Args:
+        pairs: one a row.
+        clusters: name of each row's cluster; ``None``: every row is its own.
+
+    Raises:
+        ValueError: another number of names than of rows.
+    """
+    if clusters is None:
+        return list(pairs)
+    sums: dict[str, Pair] = {}
+    for name, (part, whole) in zip(clusters, pairs, strict=True):
+        before = sums.get(name, (0.0, 0.0))
+        sums[name] = (before[0] + part, before[1] + whole)
+    return list(sums.values())
 
 
 def macro_ratio(

@@ -17,7 +17,7 @@ from rewards.accuracy import accuracy, is_right
 from rewards.video_r2.agreement import same_conclusion
 from rewards.video_r2.conclusion import rules_conclusion
 from rewards.video_r2.judging import Judge
-from rewards.video_r2.resampling import Estimate, Pair, macro_ratio, ratio
+from rewards.video_r2.resampling import Estimate, Pair, macro_ratio, merged, ratio
 from student.parse import ParsedResponse
 
 __all__ = [
@@ -137,16 +137,23 @@ async def judged_row(question: Question, parsed: ParsedResponse, judge: Judge) -
     )
 
 
-def tac_report(rows: Sequence[TacRow], *, seed: int = 0, resamples: int = 2000) -> TacReport:
+def tac_report(
+    rows: Sequence[TacRow], *, clusters: Sequence[str] | None = None, seed: int = 0,
+    resamples: int = 2000,
+) -> TacReport:  # fmt: skip
     """TAC of one benchmark.
 
     Args:
         rows: one a response.
+        clusters: name of each row's cluster (its video), which is resampled as a whole.
         seed: of the bootstrap.
         resamples: of the bootstrap.
     """
     parts = _parts(rows)
-    estimates = {name: ratio(p, seed=seed, resamples=resamples) for name, p in parts.items()}
+    estimates = {
+        name: ratio(merged(p, clusters), seed=seed, resamples=resamples)
+        for name, p in parts.items()
+    }
     return TacReport(**estimates, counts=_counts(rows))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rewards.video_r2.judging import Judge, Judged
-from rewards.video_r2.resampling import Estimate, Pair, macro_ratio, ratio
+from rewards.video_r2.resampling import Estimate, Pair, macro_ratio, merged, ratio
 
 __all__ = ["VasReport", "claimed_grounding", "macro_vas", "read_score", "released_score",
            "vas_report"]  # fmt: skip
@@ -76,18 +76,24 @@ def released_score(reply: str) -> int | None:
 
 
 def vas_report(
-    scores: Sequence[Judged[int]], *, seed: int = 0, resamples: int = 2000
-) -> VasReport:
+    scores: Sequence[Judged[int]], *, clusters: Sequence[str] | None = None, seed: int = 0,
+    resamples: int = 2000,
+) -> VasReport:  # fmt: skip
     """VAS-J of one benchmark.
 
     Args:
         scores: one a response.
+        clusters: name of each response's cluster (its video), which is resampled as a whole.
         seed: of the bootstrap.
         resamples: of the bootstrap.
     """
     counts = Counter({"n": len(scores), "scored": sum(s.value is not None for s in scores)})
     counts.update(f"missing_{s.problem}" for s in scores if s.value is None)
-    return VasReport(ratio(_pairs(scores), seed=seed, resamples=resamples), dict(counts))
+    if clusters is not None:
+        named = zip(clusters, scores, strict=True)
+        clusters = [name for name, score in named if score.value is not None]
+    pairs = merged(_pairs(scores), clusters)
+    return VasReport(ratio(pairs, seed=seed, resamples=resamples), dict(counts))
 
 
 def macro_vas(

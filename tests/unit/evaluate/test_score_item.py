@@ -51,6 +51,13 @@ def test_a_response_is_read_by_the_one_parser():
     assert "missing_answer" in bare.problems
 
 
+def test_video_r2s_released_scorer_guesses_the_type_from_the_gold_answer():
+    colour = question("text", "black")
+    assert not score_answer(colour, "blue").right
+    assert score_response(colour, "<answer>blue</answer>", scoring="video_r2_parity").right
+    assert not score_response(colour, "blue", scoring="video_r2_parity").right
+
+
 def test_parity_takes_the_first_tag_pair_and_the_released_scorers():
     text = "<answer>B</answer> or <answer>A</answer>"
     assert score_response(CHOICE, text).answer is None

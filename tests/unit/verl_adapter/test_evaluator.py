@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ffr.config.protocol import SamplingSection
 from ffr.config.rewards import RewardConfig
 from ffr.config.student import PromptConfig
 from ffr.data.question import AskedQuestion, Question
-from ffr.errors import UserError
+from ffr.elect.candidate import RawCandidate
+from ffr.elect.source import Request
+from ffr.errors import FfrError, UserError
 from ffr.evaluate.evaluator import evaluate
 from ffr.evaluate.records import accuracy_by_family
+from ffr.evaluate.single_pass import SinglePass
 from ffr.patches.patch import EvidencePatch, NoPatch
-from ffr.repair.protocols import Diagnosis, FailedRollout, Rollout
+from ffr.repair.protocols import Diagnosis, FailedRollout
 from student.prompt import render_patched, render_question
 from student.prompt_parts import StudentPrompt, VideoPart
 from student.time_axis import TimeAxis
 
 PATCH = EvidencePatch(error_types=("temporal",), guidance="Look again.", key_times_s=(1.0,))
+
+
+class DivergedError(FfrError):
+    pass
 
 
 def question(number: int, **changes: Any) -> Question:
@@ -52,17 +61,28 @@ class Renderer:
 class Student:
     """Always says A; the later a question comes, the sooner it is answered."""
 
-    def __init__(self) -> None:
-        self.asked: list[StudentPrompt] = []
-        self.most = self.now = 0
+    count_tokens = None
+    write_frame_times = False
 
-    async def answer(self, prompt: StudentPrompt) -> Rollout:
-        self.asked.append(prompt)
-        self.now += 1
+    def __init__(self, broken: Exception | None = None) -> None:
+        self.asked: list[StudentPrompt] = []
+        self.batches: list[int] = []
+        self.most = self.now = 0
+        self.broken = broken
+
+    async def generate(self, requests: Sequence[Request]) -> list[RawCandidate]:
+        self.batches.append(len(requests))
+        self.asked += [request.prompt for request in requests]
+        self.now += len(requests)
         self.most = max(self.most, self.now)
-        await asyncio.sleep(0.02 / (1 + int(prompt.question_id[1:])))
-        self.now -= 1
-        return Rollout(prompt, "<think>I look.</think><answer>A</answer>", (1, 2), "stop")
+        await asyncio.sleep(0.02 / (1 + int(requests[0].prompt.question_id[1:])))
+        self.now -= len(requests)
+        if self.broken is not None:
+            raise self.broken
+        return [RawCandidate("<think>I look.</think><answer>A</answer>") for _ in requests]
+
+    async def aclose(self) -> None:
+        pass
 
 
 class Teacher:
@@ -76,15 +96,20 @@ class Teacher:
 
 
 def run(questions: list[Question], **options: Any) -> tuple[list[Any], Student, Renderer]:
-    student, renderer = Student(), options.pop("renderer", Renderer())
-    rows = asyncio.run(evaluate(questions, student, renderer, reward=RewardConfig(), **options))
+    student, renderer = options.pop("student", Student()), options.pop("renderer", Renderer())
+    teacher = options.pop("teacher", None)
+    asker = SinglePass(
+        renderer, student, SamplingSection(), teacher, exclusive=options.pop("exclusive", False)
+    )
+    mode = "plain" if teacher is None else "patched"
+    rows = asyncio.run(evaluate(questions, asker, reward=RewardConfig(), mode=mode, **options))
     return rows, student, renderer
 
 
 def test_rows_come_in_the_order_of_the_questions():
     seen: list[str] = []
     rows, student, _ = run(
-        [question(i) for i in range(6)], on_row=lambda row: seen.append(row.question_id)
+        [question(i) for i in range(6)], on_row=lambda row: seen.append(row.question_id), at_once=6
     )
     assert [row.question_id for row in rows] == [f"q{i}" for i in range(6)]
     assert seen != [row.question_id for row in rows]  # they were answered in another order
@@ -93,9 +118,20 @@ def test_rows_come_in_the_order_of_the_questions():
     assert student.most == 6
 
 
-def test_at_most_concurrency_questions_wait_for_the_student():
-    _, student, _ = run([question(i) for i in range(9)], concurrency=3)
+def test_at_most_so_many_questions_wait_for_the_student():
+    _, student, _ = run([question(i) for i in range(9)], at_once=3)
     assert student.most == 3
+
+
+def test_a_model_of_this_process_gets_its_batches_whole_and_one_by_one():
+    """Whatever finishes when: what is generated together decides how a model rounds."""
+    rows, student, _ = run(
+        [question(i) for i in range(7)], batch_size=3, at_once=2, exclusive=True,
+        renderer=Renderer(missing="q1"),
+    )
+    assert (student.batches, student.most) == ([2, 3, 1], 3)
+    assert [prompt.question_id for prompt in student.asked] == ["q0", "q2", "q3", "q4", "q5", "q6"]
+    assert [row.question_id for row in rows] == [f"q{i}" for i in range(7)]
 
 
 def test_a_question_that_cannot_be_asked_is_a_row_with_the_reason():
@@ -148,18 +184,21 @@ def test_no_patch_is_a_skip_with_the_reason():
     nothing = Teacher(NoPatch(reason="store_miss", detail="nobody diagnosed it"))
     rows, student, _ = run([question(0), question(1)], teacher=nothing)
     assert student.asked == []
-    assert [row.skipped for row in rows] == 2 * ["NoEvidenceError: store_miss: nobody diagnosed it"]
+    assert [row.skipped for row in rows] == 2 * ["no patch: store_miss: nobody diagnosed it"]
     table = accuracy_by_family(rows, "patched")
     assert (table["all"]["n"], table["all"]["skipped"]) == (0.0, 2.0)
 
 
 def test_a_student_that_breaks_down_is_not_a_skip():
-    class Broken(Student):
-        async def answer(self, prompt: StudentPrompt) -> Rollout:
-            raise RuntimeError("the engine is gone")
-
     with pytest.raises(RuntimeError, match="the engine is gone"):
-        asyncio.run(evaluate([question(0)], Broken(), Renderer(), reward=RewardConfig()))
+        run([question(0)], student=Student(RuntimeError("the engine is gone")))
+
+
+def test_a_student_that_answers_nothing_any_more_ends_the_evaluation():
+    broken = Student(DivergedError("the logits are not numbers"))
+    with pytest.raises(UserError, match="8 questions in a row: DivergedError: the logits"):
+        run([question(i) for i in range(20)], student=broken, batch_size=4, exclusive=True)
+    assert broken.batches == [4, 1, 1, 1, 1, 4, 1, 1, 1, 1]  # one by one, to find the culprit
 
 
 def test_families_are_counted_apart():

@@ -1,0 +1,1 @@
+"""Metrics beside accuracy: what each item gives, and what many add up to."""
