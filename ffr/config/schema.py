@@ -136,6 +136,8 @@ class HardwareConfig(Config):
     gpu_memory_utilization: Probability = 0.5
     stall_timeout_s: Positive = 1800.0
     """End the run with a message when no step finishes for this long, seconds."""
+    stop_grace_s: Positive = 240.0
+    """On SIGTERM or Ctrl-C, how long a stage may take to save a checkpoint and end, seconds."""
 
 
 class RunConfig(Config):

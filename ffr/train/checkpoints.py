@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ffr.patches.files import sync_folder, write_atomic
 
-__all__ = ["actor_folder", "latest_step", "make_room", "prune", "seal", "step_folder"]
+__all__ = ["actor_folder", "latest_step", "make_room", "prune", "seal", "step_folder", "step_of"]
 
 _MARKER = "whole.json"
 _PREFIX = "global_step_"
@@ -24,6 +24,12 @@ _PREFIX = "global_step_"
 def step_folder(checkpoints: Path, step: int) -> Path:
     """Where the checkpoint of a step lies."""
     return checkpoints / f"{_PREFIX}{step}"
+
+
+def step_of(folder: Path) -> int | None:
+    """The step of a checkpoint's folder, ``None`` where its name tells none."""
+    name = folder.name.removeprefix(_PREFIX)
+    return int(name) if name != folder.name and name.isdigit() else None
 
 
 def actor_folder(checkpoints: Path, step: int) -> Path:
@@ -80,7 +86,7 @@ def _whole(checkpoints: Path) -> list[int]:
         return sorted((s for s in found if found[s]), key=lambda s: found[s] or 0)
     noted = checkpoints / "latest_checkpointed_iteration.txt"  # runs older than the marker
     text = noted.read_text().strip() if noted.is_file() else ""
-    return [int(text)] if text.isdigit() else []
+    return [int(text)] if text.isdigit() and int(text) in found else []
 
 
 def _order(checkpoints: Path, step: int) -> int | None:
@@ -89,8 +95,8 @@ def _order(checkpoints: Path, step: int) -> int | None:
 
 
 def _present(checkpoints: Path) -> list[int]:
-    names = (path.name.removeprefix(_PREFIX) for path in checkpoints.glob(f"{_PREFIX}*"))
-    return sorted(int(name) for name in names if name.isdigit())
+    found = (step_of(path) for path in checkpoints.glob(f"{_PREFIX}*"))
+    return sorted(step for step in found if step is not None)
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ffr.errors import FfrError
@@ -31,6 +31,8 @@ def run_stage_process(
     progress: StageProgress,
     stall_timeout_s: float,
     environment: Mapping[str, str],
+    ask_to_stop: Callable[[], None] | None = None,
+    stop_grace_s: float = 0.0,
 ) -> None:
     """Run ``python ARGUMENTS`` to its end while showing progress.
 
@@ -40,6 +42,9 @@ def run_stage_process(
         progress: shows the steps.
         stall_timeout_s: end it when no step finishes for this long, seconds.
         environment: variables on top of ours.
+        ask_to_stop: lets the child know that it shall save its work and end; without it a stop
+            ends the child at once.
+        stop_grace_s: how long it may take for that, seconds; a second signal cuts it short.
 
     Raises:
         StageFailedError: it exited with an error, or stood still for too long.
@@ -68,6 +73,14 @@ def run_stage_process(
                             "the same command resumes from the last checkpoint"
                         )
                 progress.poll()
+        except KeyboardInterrupt:
+            if ask_to_stop is not None and progress.step:  # before, there is nothing to save
+                ask_to_stop()
+                _let_end(child, progress, stop_grace_s)
+                if (child.poll() or 0) > 0:  # not ended by us
+                    print(f"{progress.stage} could not save: {_last_words(log, begin)}; log: {log}",
+                          file=sys.stderr)  # fmt: skip
+            raise
         finally:
             _end(child)
     if child.returncode != 0:
@@ -75,6 +88,20 @@ def run_stage_process(
             f"{progress.stage} ended with code {child.returncode} after step {progress.step}: "
             f"{_last_words(log, begin)}; log: {log}"
         )
+
+
+def _let_end(child: subprocess.Popen[bytes], progress: StageProgress, grace_s: float) -> None:
+    """Wait until the child ends by itself."""
+    print(f"{progress.stage}: stopping, the last whole step is saved first (for at most "
+          f"{grace_s:g} s; once more: at once)", file=sys.stderr, flush=True)  # fmt: skip
+    end = time.monotonic() + grace_s
+    while child.poll() is None:
+        if time.monotonic() > end:
+            print(f"{progress.stage}: not done after {grace_s:g} s (hardware.stop_grace_s), "
+                  "ended without saving", file=sys.stderr, flush=True)  # fmt: skip
+            return
+        time.sleep(_POLL_S)
+        progress.poll()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from ffr.config.schema import RunConfig
-from ffr.errors import UserError
 from ffr.run.folder import RunFolder
 from ffr.run.step_phase import StepPhase
-from ffr.train.checkpoints import actor_folder, latest_step
+from ffr.train.checkpoints import actor_folder, latest_step, step_folder, step_of
 from ffr.train.loggers import logger_environment
 from ffr.train.prepare import Inputs
 from ffr.train.progress import StageProgress
+from ffr.train.resume import resume_from
 from ffr.train.stage_process import run_stage_process
 from ffr.train.stage_state import StageState
+from ffr.train.stop import StopFlag
 from ffr.train.track_evaluation import track_evaluation
 from ffr.train.trees import composed_grpo, composed_sft
 
@@ -49,15 +51,19 @@ class Stages:
             patch_media=self._inputs.sft_media,
             media_root=self._inputs.media_root, run_dir=self._folder.path, checkpoints=checkpoints,
         )
-        self._write_tree("sft", tree)
-        devices = self._config.hardware.devices_per_node
-        self._process(
-            "sft", self._config.sft.steps,
-            ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={devices}",
-             "-m", "ffr.train.verl.sft_main", str(self._folder.path)],
-        )
-        made = checkpoints / f"global_step_{self._config.sft.steps}" / "huggingface"
-        self._finish("sft", self._config.sft.steps, model=str(made))
+        steps = self._config.sft.steps
+        if latest_step(checkpoints) != steps:
+            resumed = self._set_resume("sft", tree, checkpoints, steps)
+            self._write_tree("sft", tree)
+            devices = self._config.hardware.devices_per_node
+            self._process(
+                "sft", steps,
+                ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={devices}",
+                 "-m", "ffr.train.verl.sft_main", str(self._folder.path)],
+                checkpoints, resumed,
+            )
+        made = step_folder(checkpoints, steps) / "huggingface"
+        self._finish("sft", steps, model=str(made))
         return made
 
     def grpo(self, model: Path) -> Path:
@@ -80,14 +86,14 @@ class Stages:
         made = actor_folder(checkpoints, steps)
         # Killed after the last checkpoint but before it was noted: nothing is left to train.
         if latest_step(checkpoints) != steps:
-            self._set_resume(tree, checkpoints)
+            resumed = self._set_resume("grpo", tree, checkpoints, steps, self._resume)
             self._set_loggers(tree)
             for name in ("after", "patched_after"):  # of a model that is about to change
                 (self._folder.path / "eval" / f"{name}.json").unlink(missing_ok=True)
             self._write_tree("grpo", tree)
             self._process(
                 "grpo", steps, ["-m", "ffr.train.verl.grpo_main", str(self._folder.path)],
-                resumed=self._resumed(checkpoints),
+                checkpoints, resumed,
             )
         self._finish("grpo", steps, model=str(made))
         self._after = made
@@ -119,27 +125,17 @@ class Stages:
             track_evaluation(self._config, self._folder)
         self._finish("eval", total)
 
-    def _set_resume(self, tree: DictConfig, checkpoints: Path) -> None:
-        if self._resume not in ("auto", "never"):
-            tree.trainer.resume_mode = "resume_path"
-            tree.trainer.resume_from_path = str(Path(self._resume).resolve())
-            return
-        step = latest_step(checkpoints)
-        if step is None:
-            return
-        left = self._config.grpo.steps - step
-        if left < 0:
-            raise UserError(
-                f"the last checkpoint is step {step}, past grpo.steps={self._config.grpo.steps}; "
-                "raise grpo.steps or choose another --output"
-            )
-        print(f"grpo: resuming at step {step}, {left} steps left", flush=True)
-
-    def _resumed(self, checkpoints: Path) -> int:
-        if self._resume in ("auto", "never"):
-            return latest_step(checkpoints) or 0
-        named = Path(self._resume).name.rpartition("_")[2]  # .../global_step_N
-        return int(named) if named.isdigit() else 0
+    def _set_resume(
+        self, stage: str, tree: DictConfig, checkpoints: Path, steps: int, resume: str = "auto"
+    ) -> int:
+        """Tell verl where to go on; returns that step, 0 for the start."""
+        ranks = self._config.hardware.nodes * self._config.hardware.devices_per_node
+        folder = resume_from(stage, checkpoints, steps=steps, ranks=ranks, resume=resume)
+        if folder is None:
+            return 0
+        tree.trainer.resume_mode = "resume_path"
+        tree.trainer.resume_from_path = str(folder)
+        return step_of(folder) or 0
 
     def _set_loggers(self, tree: DictConfig) -> None:
         """Tell Ray's workers, which may run elsewhere, where trackers write."""
@@ -156,8 +152,10 @@ class Stages:
         OmegaConf.save(tree, path)
 
     def _process(
-        self, stage: str, total: int, arguments: list[str], resumed: int = 0
+        self, stage: str, total: int, arguments: list[str], checkpoints: Path | None = None,
+        resumed: int = 0,
     ) -> None:
+        """Run a stage's process; one with ``checkpoints`` saves its work when it is stopped."""
         began = time.monotonic()
         self._folder.append_event(
             {"event": "stage_begin", "stage": stage, "total": total, "resumed": resumed}
@@ -167,6 +165,8 @@ class Stages:
             stage, total, self._folder.metrics_path,
             phase.text if stage == "grpo" else lambda _finished: "", resumed,
         )
+        flag = StopFlag(self._folder.path)
+        flag.clear()
         try:
             run_stage_process(
                 arguments,
@@ -174,7 +174,14 @@ class Stages:
                 progress=progress,
                 stall_timeout_s=self._config.hardware.stall_timeout_s,
                 environment=self._environment | self._logger_environment(stage),
+                ask_to_stop=flag.ask if checkpoints else None,
+                stop_grace_s=self._config.hardware.stop_grace_s,
             )
+        except KeyboardInterrupt:
+            if checkpoints:
+                step = latest_step(checkpoints)
+                print(f"{stage}: saved up to step {step or 0} of {total}", file=sys.stderr)
+            raise
         finally:
             self._state.record(
                 stage, seconds=time.monotonic() - began, steps=progress.step, done=False

@@ -220,8 +220,11 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
                     "default_agent_loop": "ffr",
                     "agent_loop_manager_class": "ffr.train.verl.agent.RepairManager",
                 },
-                "custom": {"ffr": {**paths.custom(), "row_budget": row_budget(
-                    config.repair, config.advantage, grpo.group_size)}},
+                "custom": {"ffr": {
+                    **paths.custom(),
+                    "row_budget": row_budget(config.repair, config.advantage, grpo.group_size),
+                    "keep_checkpoints": grpo.keep_checkpoints,
+                }},
             },
         },
         "algorithm": {"adv_estimator": "grpo", "use_kl_in_reward": False},
@@ -237,9 +240,9 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
             "save_freq": grpo.save_every,
             "test_freq": grpo.validate_every or -1,
             "val_before_train": False,
-            "resume_mode": "auto",
+            "resume_mode": "disable",  # the launcher names the checkpoint to go on from
             "default_local_dir": str(paths.checkpoints),
-            "max_actor_ckpt_to_keep": grpo.keep_checkpoints,
+            "max_actor_ckpt_to_keep": None,  # verl forgets at a restart which ones it made
             "device": hardware.platform,
             "use_v1": True,
             "v1": {"trainer_mode": "ffr_sync"},
@@ -337,8 +340,8 @@ def _sft_values(
             "save_freq": sft.save_every,
             "test_freq": -1,
             "default_local_dir": str(checkpoints),
-            "max_ckpt_to_keep": 1,
-            "resume_mode": "auto",
+            "max_ckpt_to_keep": None,
+            "resume_mode": "disable",
             "seed": config.seed,
             "device": hardware.platform,
             "nnodes": hardware.nodes,

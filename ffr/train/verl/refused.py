@@ -12,6 +12,7 @@ __all__ = ["refuse_ineffective"]
 _GROUPS = "set advantage.*: every row comes with its advantage"
 _REWARD = "set reward.*: every row comes with its reward"
 _INSTEAD = {
+    "actor_rollout_ref.actor.checkpoint.async_save": "a checkpoint counts once it is whole",
     "actor_rollout_ref.actor.ppo_mini_batch_size": "one update covers all rows of a step",
     "actor_rollout_ref.actor.shuffle": "one update covers all rows of a step",
     "actor_rollout_ref.rollout.n": "set grpo.group_size",
@@ -25,6 +26,9 @@ _INSTEAD = {
     "reward.custom_reward_function": _REWARD,
     "reward.reward_manager": _REWARD,
     "reward.reward_model": _REWARD,
+    "trainer.max_actor_ckpt_to_keep": "set grpo.keep_checkpoints",
+    "trainer.resume_from_path": "say --resume PATH",
+    "trainer.resume_mode": "say --resume auto, never or PATH",
     "trainer.use_v1": "repair needs verl's V1 trainer",
     "trainer.v1.sampler": "rows of a step are used in that step",
     "trainer.v1.trainer_mode": "rows of a step are used in that step",

@@ -8,6 +8,7 @@ import transfer_queue as tq
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from ffr.errors import FfrError
+from ffr.train.stop import StopFlag
 from ffr.train.verl.liveness import ActorWatch
 
 __all__ = ["GroupFailedError", "WatchedReplayBuffer"]
@@ -25,10 +26,13 @@ class WatchedReplayBuffer(ReplayBuffer):  # type: ignore[misc]
     """
 
     watch: ActorWatch | None = None
+    stop: StopFlag | None = None
 
     def _wait_for_next_poll(self, partition_id: str, last_debug_time: float) -> float:
         if self.watch is not None:
             self.watch.check()
+        if self.stop is not None and partition_id == "train":  # before the step's update
+            self.stop.raise_if_asked()
         return super()._wait_for_next_poll(partition_id, last_debug_time)  # type: ignore[no-any-return]
 
     def _select_prompt_uids(

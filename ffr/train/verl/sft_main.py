@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -17,18 +18,29 @@ from verl.workers.engine_workers import TrainingWorkerConfig
 from verl.workers.utils.losses import sft_loss
 
 from ffr.run.folder import RunFolder
+from ffr.train.checkpoints import make_room, prune, seal
 from ffr.train.fate import die_with_parent
+from ffr.train.stop import StopAsked, StopFlag
 from ffr.train.verl.workers import FfrTrainingWorker, start_cpu_process_group
 
 __all__ = ["FfrSftTrainer", "main"]
+
+_KEEP = 1
 
 
 class _LoggedWorker(FfrTrainingWorker):
     """Our worker with one metrics line per step in the run folder."""
 
     folder: RunFolder
+    stop: StopFlag
     first_step = 0
+    last_step = 0
     _done = 0
+
+    @property
+    def step(self) -> int:
+        """The step that was done last, over all launches."""
+        return self.first_step + self._done
 
     def train_batch(self, data: TensorDict) -> TensorDict:
         began = time.monotonic()
@@ -39,13 +51,23 @@ class _LoggedWorker(FfrTrainingWorker):
             self.folder.append_metrics(
                 {
                     "stage": "sft",
-                    "step": self.first_step + self._done,
+                    "step": self.step,
                     "seconds": time.monotonic() - began,
                     "loss": float(metrics["loss"]),
                     "grad_norm": float(metrics["grad_norm"]),
                 }
             )
+        if self.step < self.last_step:
+            self._stop_if_asked()
         return output
+
+    def _stop_if_asked(self) -> None:
+        """All ranks stop after the same step: the first one looks, the others are told."""
+        asked = torch.tensor([float(self.rank == 0 and self.stop.asked())],
+                             device=get_device_name())  # fmt: skip
+        torch.distributed.broadcast(asked, src=0)
+        if asked.item():
+            raise StopAsked("asked to stop")
 
 
 class FfrSftTrainer(SFTTrainer):  # type: ignore[misc]
@@ -64,6 +86,7 @@ class FfrSftTrainer(SFTTrainer):  # type: ignore[misc]
             )
         )
         self.training_client.folder = RunFolder.open(self.config.data.ffr.run_dir)
+        self.training_client.stop = StopFlag(self.config.data.ffr.run_dir)
         self.training_client.set_loss_fn(loss_fn=self.loss_fn)
         self.engine = self.training_client.engine
 
@@ -75,10 +98,33 @@ class FfrSftTrainer(SFTTrainer):  # type: ignore[misc]
         self.config.trainer.total_training_steps = steps
         self.total_training_steps = steps
 
+    def _build_ckpt_handler(self) -> None:
+        """verl's handler, but a checkpoint counts, and replaces others, only once it is whole."""
+        super()._build_ckpt_handler()
+        checkpoints = Path(self.config.trainer.default_local_dir)
+        save = self.ckpt_handler.save_checkpoint
+
+        def save_whole(step: int) -> None:
+            if self.rank == 0:
+                make_room(checkpoints, step, _KEEP)
+            save(step=step)
+            if self.rank == 0:
+                seal(checkpoints, step)
+                prune(checkpoints, _KEEP)
+
+        self.ckpt_handler.save_checkpoint = save_whole
+
     def fit(self) -> None:
-        """Train to the end, numbering steps from the checkpoint that was loaded."""
+        """Train to the end, numbering steps from the checkpoint that was loaded.
+
+        Asked to stop, the ranks save the step they have just done.
+        """
         self.training_client.first_step = self.resume_global_step
-        super().fit()
+        self.training_client.last_step = self.total_training_steps
+        try:
+            super().fit()
+        except StopAsked:
+            self.ckpt_handler.save_checkpoint(step=self.training_client.step)
 
 
 def main(run_dir: str) -> None:

@@ -6,7 +6,8 @@
 2. A question may contribute any number of rows up to its budget; one optimiser step
    covers them all, padded with masked copies of a short row, never with verl's text-only
    padding (which Qwen2-VL models of transformers 5 cannot run).
-3. A dead worker or rollout server ends the run with a message instead of a silent wait.
+3. A dead worker or rollout server ends the run with a message instead of a silent wait, and a
+   request to stop with a checkpoint (``checkpointing``).
 4. Metrics of the repair loop join the step's metrics.
 """
 
@@ -25,18 +26,17 @@ from tensordict import NonTensorStack, TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_base import register_trainer
-from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.utils.padding import response_to_nested
 
 from ffr.train.verl import hf_rollout
+from ffr.train.verl.checkpointing import CheckpointingTrainer
 from ffr.train.verl.liveness import ActorWatch
 from ffr.train.verl.micro_batch import padded_rows
 from ffr.train.verl.replay import WatchedReplayBuffer
 from ffr.train.verl.rollouts import register_rollout
-from ffr.train.verl.step_log import StepLog
 from ffr.train.verl.tracking import require_all
 from ffr.train.verl.workers import FfrActorWorker
 
@@ -47,7 +47,7 @@ _POLL_S = 0.05
 
 
 @register_trainer(TRAINER_NAME)
-class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
+class FfrTrainer(CheckpointingTrainer):
     """Synchronous GRPO over the rows that the repair workers put into the queue."""
 
     def __init__(self, config: DictConfig) -> None:
@@ -56,8 +56,6 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"
         super().__init__(config=config)
-        custom = config.actor_rollout_ref.rollout.custom.ffr
-        self._log = StepLog(custom.run_dir)
         # verl polls every 2 s, which on small models is most of a step.
         self.replay_buffer.poll_interval = _POLL_S
         self._step_began = time.monotonic()
@@ -75,11 +73,13 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
         """Train; raises when a worker or rollout server dies."""
         workers = enumerate(agent_loop_manager.agent_loop_workers)
         servers = enumerate(self.llm_server_manager.server_handles)
+        ranks = enumerate(self.actor_rollout_wg.workers)
         watch = ActorWatch(
             {f"agent loop worker {i}": w for i, w in workers}
             | {f"rollout server {i}": s for i, s in servers}
+            | {f"training rank {i}": r for i, r in ranks}
         )
-        self.replay_buffer.watch = watch
+        self.replay_buffer.watch, self.replay_buffer.stop = watch, self._stop
         code = 1
         try:
             super().fit(agent_loop_manager)
@@ -198,10 +198,6 @@ class FfrTrainer(PPOTrainerSync):  # type: ignore[misc]
             )
             metrics["perf/model_work_share"] = model_s / timing_raw["step"]
         self._log.write(global_steps, metrics, seconds=time.monotonic() - self._step_began)
-
-    def _save_checkpoint(self) -> None:
-        super()._save_checkpoint()
-        self._log.checkpoint(self.global_steps)
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -273,6 +273,7 @@ def test_a_dry_run_for_machines(capsys):
 def test_a_raised_number_of_steps_goes_on_and_evaluates_again(tmp_path, monkeypatch):
     """``grpo.steps`` may change in a run folder: then nothing of the old end may stay."""
     from ffr.train import stages as module
+    from ffr.train.checkpoints import seal, step_folder
     from ffr.train.prepare import Inputs
     from ffr.train.stage_state import StageState
 
@@ -293,9 +294,9 @@ def test_a_raised_number_of_steps_goes_on_and_evaluates_again(tmp_path, monkeypa
             return
         tree = OmegaConf.load(folder / "verl" / "grpo.yaml")
         checkpoints = Path(tree.trainer.default_local_dir)
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        steps = str(tree.trainer.total_training_steps)
-        (checkpoints / "latest_checkpointed_iteration.txt").write_text(steps)
+        steps = tree.trainer.total_training_steps
+        step_folder(checkpoints, steps).mkdir(parents=True)
+        seal(checkpoints, steps)
 
     monkeypatch.setattr(module, "run_stage_process", process)
 

@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ class Stage:
         self.metrics = folder / "metrics.jsonl"
         self.progress: StageProgress | None = None
 
-    def run(self, code: str, *, stall_timeout_s: float = 30.0) -> None:
+    def run(self, code: str, *, stall_timeout_s: float = 30.0, **stopping: Any) -> None:
         self.progress = StageProgress("grpo", 5, self.metrics)
         run_stage_process(
             ["-c", textwrap.dedent(code)],
@@ -32,6 +33,7 @@ class Stage:
             progress=self.progress,
             stall_timeout_s=stall_timeout_s,
             environment={"STAGE_FOLDER": str(self.folder)},
+            **stopping,
         )
 
 
@@ -203,3 +205,88 @@ def test_a_killed_launcher_takes_the_stage_with_it(stage):
         process.kill()  # SIGKILL: it cannot clean up after itself
         process.wait()
     assert gone_within(pid, 10.0)
+
+
+SAVING_STAGE = """
+    import json, os, time
+    from pathlib import Path
+    folder = Path(os.environ["STAGE_FOLDER"])
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"stage": "grpo", "step": 1}) + "\\n")
+    while not (folder / "asked").exists():
+        time.sleep(0.02)
+"""
+
+
+def stop_once_a_step_is_done(stage: Stage, code: str, grace_s: float, signals: int = 1) -> None:
+    """Run ``code``; signals come as Ctrl-C would, the second while the stage saves."""
+    asked = stage.folder / "asked"
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        for number in range(signals):
+            ready = (stage.folder / "saving").exists if number else stage_has_a_step
+            while not ready() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def stage_has_a_step() -> bool:
+        return stage.progress is not None and stage.progress.step > 0
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    thread = threading.Thread(target=interrupt)
+    stage.progress = None
+    thread.start()
+    try:
+        stage.run(code, ask_to_stop=asked.touch, stop_grace_s=grace_s)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_stage_that_is_stopped_saves_its_work_first(stage, capfd):
+    code = SAVING_STAGE + "    (folder / 'saved').touch()\n"
+    with pytest.raises(KeyboardInterrupt):
+        stop_once_a_step_is_done(stage, code, grace_s=20.0)
+    assert (stage.folder / "saved").exists()
+    said = capfd.readouterr().err
+    assert "grpo: stopping, the last whole step is saved first (for at most 20 s" in said
+    assert "could not save" not in said
+
+
+def test_a_stage_that_cannot_save_says_why(stage, capfd):
+    code = SAVING_STAGE + "    raise OSError('no room')\n"
+    with pytest.raises(KeyboardInterrupt):
+        stop_once_a_step_is_done(stage, code, grace_s=20.0)
+    assert "grpo could not save: OSError: no room; log: " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("grace_s", "signals"), [(0.2, 1), (60.0, 2)])
+def test_saving_that_takes_too_long_is_cut_short(stage, capfd, grace_s, signals):
+    code = SAVING_STAGE + "    (folder / 'saving').touch()\n    time.sleep(60)\n"
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        stop_once_a_step_is_done(stage, code, grace_s, signals)
+    assert time.monotonic() - began < 40
+    assert ("not done after 0.2 s (hardware.stop_grace_s)" in capfd.readouterr().err) == (
+        signals == 1
+    )
+
+
+def test_before_the_first_step_there_is_nothing_to_save(stage):
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stage.run("import time\ntime.sleep(60)", stop_grace_s=60.0,
+                      ask_to_stop=(stage.folder / "asked").touch)  # fmt: skip
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not (stage.folder / "asked").exists()
