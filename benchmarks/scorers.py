@@ -1,4 +1,4 @@
-"""What Video-R2's rewards cost by rules alone: seconds for 10,000 rollouts, by part.
+"""What composed rewards cost by rules alone: seconds for 10,000 rollouts, by part.
 
 Responses of about 120 words with three times each, in groups of eight, of every answer type; claims
 and events are compared by the lexical encoder unless another is named.
@@ -14,19 +14,37 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ffr.config.video_r2 import EncoderConfig, TGrpoConfig, VideoR2RewardConfig
-from ffr.data.question import AnswerType, Question
-from rewards.tgrpo import TGrpoTerms, tgrpo_terms
+import numpy as np
+
+from ffr.config.rewards import RewardConfig
+from ffr.config.student import PromptConfig
+from ffr.config.video_r2 import EncoderConfig
+from ffr.data.question import AnswerType, Question, ReferenceEvent
+from ffr.repair.protocols import Rollout
+from ffr.repair.scoring import rollout_context, score_rollout
+from rewards.components.context import GroupContext
+from rewards.components.scorer import ComponentScorer, ComponentScores
+from rewards.rir import AttemptScore, attempt_terms, missing_components
 from rewards.video_r2.encoders import SentenceEncoder, build_encoder
 from rewards.video_r2.events import claims_from_text
-from rewards.video_r2.reward import component_metrics, group_totals
-from rewards.video_r2.score import ScoredResponse, score_response
 from rewards.video_r2.tac import tac_report, tac_row
 from student.parse import parse_response
+from student.prompt import render_question
+from student.prompt_parts import VideoPart
+from student.time_axis import TimeAxis
 
+REWARD = RewardConfig.model_validate({
+    "components": [
+        {"name": "tar", "gates": ["consistency"]}, {"name": "inconsistency", "weight": 0.5},
+        {"name": "frame_sensitive", "weight": 0.2, "gates": ["accuracy", "format"]},
+        {"name": "think_transparency", "weight": 0.3}, {"name": "anti_repetition", "weight": 0.3},
+        {"name": "temporal_contrast", "weight": 0.3}, {"name": "length_bonus", "weight": 0.2},
+    ],
+    "evidence": {"citation": "times", "length_unit": "words"},
+})  # fmt: skip
 GROUP = 8
 DURATION_S = 120.0
 _THINGS = ("red kite", "blue car", "green door", "tall man", "small dog", "white van")
@@ -41,10 +59,9 @@ _TYPES: tuple[AnswerType, ...] = ("choice", "number", "text", "ocr", "free_form"
 
 @dataclass(frozen=True)
 class Group:
-    """A question, its reference events and eight responses."""
+    """A question with its reference events, and eight responses."""
 
     question: Question
-    grounding: dict[str, str]
     responses: tuple[str, ...]
 
 
@@ -63,13 +80,12 @@ def main() -> None:
     rows = [(g, r) for g in groups for r in g.responses]
     seconds: dict[str, tuple[float, float]] = {}
 
-    scored: list[ScoredResponse] = timed(
-        seconds, "reward (accuracy, format, TAR, gate)",
-        lambda: asyncio.run(score_all(rows, encoder)),
+    scored: list[tuple[AttemptScore, ComponentScores]] = timed(
+        seconds, "reward: base and all components",
+        lambda: asyncio.run(score_all(groups, encoder)),
     )  # fmt: skip
     chunks = [scored[i : i + GROUP] for i in range(0, count, GROUP)]
-    timed(seconds, "group totals and metrics", lambda: totals(chunks))
-    timed(seconds, "T-GRPO terms", lambda: [contrast(chunk) for chunk in chunks])
+    timed(seconds, "group totals", lambda: [totals(chunk) for chunk in chunks])
     tac = timed(seconds, "TAC with intervals", lambda: tac_report(
         [tac_row(g.question, parse_response(r)) for g, r in rows]))  # fmt: skip
     timed(seconds, "of the reward: times and claims", lambda: [
@@ -84,8 +100,8 @@ def main() -> None:
     for name, (wall, processor) in seconds.items():
         print(f"  {name:40} {processor:7.2f} s processor ({1e3 * processor / count:.3f} ms a "
               f"rollout), {wall:.2f} s wall")  # fmt: skip
-    gated = [s.scores.gate for s in scored]
-    print(f"  gate known for {sum(g is not None for g in gated) / count:.0%} of them; "
+    known = sum(c.consistent is not None and c.consistent.value is not None for _, c in scored)
+    print(f"  gate known for {known / count:.0%} of them; "
           f"TAC strict {tac.strict.value:.3f}")  # fmt: skip
 
 
@@ -100,32 +116,36 @@ def timed(
 
 
 async def score_all(
-    rows: Sequence[tuple[Group, str]], encoder: SentenceEncoder
-) -> list[ScoredResponse]:
-    """Every response by rules alone."""
-    config = VideoR2RewardConfig()
-    return [
-        await score_response(
-            response, group.question, grounding=group.grounding, duration_s=DURATION_S,
-            encoder=encoder, config=config,
-        )
-        for group, response in rows
-    ]  # fmt: skip
+    groups: Sequence[Group], encoder: SentenceEncoder
+) -> list[tuple[AttemptScore, ComponentScores]]:
+    """Every response by rules alone, as the repair loop scores a first pass."""
+    scorer = ComponentScorer(REWARD, encoder=encoder)
+    video = VideoPart(
+        np.zeros((16, 28, 28, 3), np.uint8),
+        TimeAxis(tuple((i + 0.5) * DURATION_S / 16 for i in range(16)), 30.0, DURATION_S),
+    )
+    done: list[tuple[AttemptScore, ComponentScores]] = []
+    for group in groups:
+        prompt = render_question(group.question.asked, video, PromptConfig())
+        rollouts = [
+            score_rollout(Rollout(prompt, text, (1,) * 400, "stop"), group.question, REWARD)
+            for text in group.responses
+        ]
+        accuracies = tuple(r.score.accuracy for r in rollouts)
+        context = GroupContext(accuracies, accuracies[::2])
+        found = await scorer.score([rollout_context(r, group.question, context) for r in rollouts])
+        done += [
+            (replace(r.score, components=c.values), c)
+            for r, c in zip(rollouts, found, strict=True)
+        ]
+    return done
 
 
-def totals(chunks: Sequence[Sequence[ScoredResponse]]) -> None:
-    """What a training step adds up."""
-    terms = [[scored.terms for scored in chunk] for chunk in chunks]
-    for group in terms:
-        group_totals(group)
-    component_metrics(terms)
-
-
-def contrast(chunk: Sequence[ScoredResponse]) -> list[TGrpoTerms]:
-    """T-GRPO's terms of one group, half of it taken for the shuffled one."""
-    accuracies = [s.scores.accuracy for s in chunk]
-    formats = [s.scores.format for s in chunk]
-    return tgrpo_terms(accuracies, formats, [400] * len(chunk), accuracies[::2], TGrpoConfig())
+def totals(chunk: Sequence[tuple[AttemptScore, ComponentScores]]) -> list[float]:
+    """What a group's answers earn, compared over what all of them have."""
+    terms = [attempt_terms(score, REWARD, "first") for score, _ in chunk]
+    missing = missing_components(terms)
+    return [row.without(missing).total for row in terms]
 
 
 def make_group(draw: random.Random, number: int) -> Group:
@@ -137,9 +157,10 @@ def make_group(draw: random.Random, number: int) -> Group:
     question = Question(
         id=str(number), video="v.mp4", question="What happens first?", answer_type=kind,
         options=_THINGS if kind == "choice" else (), answer=gold,
+        events=tuple(ReferenceEvent(start_s=t, end_s=t, text=text) for t, text in events),
     )  # fmt: skip
     responses = tuple(make_response(draw, events, gold) for _ in range(GROUP))
-    return Group(question, {clock(t): text for t, text in events}, responses)
+    return Group(question, responses)
 
 
 def make_response(draw: random.Random, events: Sequence[tuple[int, str]], gold: str) -> str:

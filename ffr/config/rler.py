@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ffr.config.base import Config, NonNegative, Positive, Probability
+from ffr.config.base import Config, NonNegative, Positive
 
-__all__ = ["EvidenceConfig", "RlerRewardConfig"]
+__all__ = ["EvidenceConfig"]
 
 
 class EvidenceConfig(Config):
@@ -41,27 +41,3 @@ class EvidenceConfig(Config):
                 f"length_low={self.length_low:g} must be below length_high={self.length_high:g}"
             )
         return self
-
-
-class RlerRewardConfig(Config):
-    """Weights and gates of the training reward; the defaults are the paper's literal ones.
-
-    A weight of 0 takes a term out; nothing is re-normalised.
-    """
-
-    evidence: EvidenceConfig = EvidenceConfig()
-    accuracy_weight: NonNegative = 0.1
-    format_weight: NonNegative = 0.1
-    frame_sensitive_weight: NonNegative = 0.2
-    think_transparency_weight: NonNegative = 0.3
-    anti_repetition_weight: NonNegative = 0.3
-    gate: Literal["product", "indicator"] = "product"
-    """Of the frame-sensitive term: times accuracy, or 1 from ``gate_threshold`` accuracy on."""
-    gate_threshold: Probability = 0.5
-    gate_think_transparency: bool = False
-    """Multiply think-transparency by accuracy, so that a good shape alone earns nothing (ours)."""
-
-    @classmethod
-    def parity(cls) -> RlerRewardConfig:
-        """The paper's literal setting: its weights and reading, no cap and no further gate."""
-        return cls(evidence=EvidenceConfig(mode="parity"))

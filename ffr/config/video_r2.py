@@ -10,13 +10,11 @@ from ffr.config.base import Config, NonNegative, Positive, Probability
 from ffr.config.teacher import EnvironmentVariable
 
 __all__ = [
-    "ConsistencyConfig",
     "EncoderConfig",
     "JudgeConfig",
     "TGrpoConfig",
     "TarConfig",
     "TemporalContrastConfig",
-    "VideoR2RewardConfig",
 ]
 
 
@@ -55,44 +53,6 @@ class TarConfig(Config):
     """Claims and events are cut to this many words before they are compared."""
     claims: Literal["rules", "judge"] = "rules"
     """Who reads the claims out of the reasoning."""
-
-
-class ConsistencyConfig(Config):
-    """The consistency gate and what it touches."""
-
-    mode: Literal["default", "parity"] = "default"
-    """``parity``: always the judge, and the released reading of its verdict."""
-    discount: Probability = 0.5
-    """Share of the accuracy reward an inconsistent response loses (λ of §6.4; 0 in parity)."""
-
-    @classmethod
-    def parity(cls) -> ConsistencyConfig:
-        """The released gate: on TAR alone."""
-        return cls(mode="parity", discount=0.0)
-
-
-class VideoR2RewardConfig(Config):
-    """``R = w_acc acc (1 - λ (1 - g)) + w_fmt fmt + w_tar g TAR`` (spec video_r2 §6.2, §6.4)."""
-
-    mode: Literal["default", "parity"] = "default"
-    """Of accuracy and format; ``parity`` infers the question's type from the gold answer, as
-    released. TAR and gate have modes of their own."""
-    accuracy_weight: NonNegative = 1.0
-    format_weight: NonNegative = 1.0
-    tar_weight: NonNegative = 1.0
-    tar: TarConfig = TarConfig()
-    consistency: ConsistencyConfig | None = ConsistencyConfig()
-    """``None``: no gate; TAR counts in full."""
-    encoder: EncoderConfig = EncoderConfig()
-
-    @classmethod
-    def parity(cls) -> VideoR2RewardConfig:
-        """The released reward; TAR's claims come from the judge."""
-        return cls(
-            mode="parity",
-            tar=TarConfig(mode="parity", claims="judge"),
-            consistency=ConsistencyConfig.parity(),
-        )
 
 
 class TemporalContrastConfig(Config):

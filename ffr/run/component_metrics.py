@@ -4,6 +4,7 @@
 ``component/<name>/mean``, ``std``           gated values before weights, over answers that have it
 ``component/<name>/missing``                 answers without a value
 ``component/<name>/missing/<problem>``       those by reason
+``component/<name>/problem/<problem>``       answers that the released code gives 0 for a failure
 ``component/<name>/dropped_rows``            live rows whose group was compared without it
 ``consistency/rate``, ``unknown``            share consistent of those known; number unknown
 ``rler/...``                                 see ``rewards.rler.gaming``
@@ -56,6 +57,11 @@ def _component(
         f"component/{name}/missing/{reason or 'unnamed'}": float(n)
         for reason, n in sorted(reasons.items())
     }
+    named = Counter(
+        a.component_problems[name]
+        for a in own if a.components[name] is not None and name in a.component_problems
+    )  # fmt: skip
+    found |= {f"component/{name}/problem/{what}": float(n) for what, n in sorted(named.items())}
     rows = [row for group in groups for row in group.rows if row.live]
     found[f"component/{name}/dropped_rows"] = float(sum(name not in row.terms for row in rows))
     if known:

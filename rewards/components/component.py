@@ -23,7 +23,7 @@ class ComponentValue:
     Attributes:
         value: finite; ``None`` when it could not be had, which leaves the component out of the
             whole baseline group (errata ruling 10).
-        problem: why there is none, as a short counter name; else "".
+        problem: why there is none, or none that means anything, as a short counter name; else "".
     """
 
     value: float | None

@@ -6,24 +6,19 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ffr.config.rewards import ComponentConfig, RewardConfig
 from ffr.config.rler import EvidenceConfig
-from ffr.config.video_r2 import ConsistencyConfig
 from ffr.errors import UserError
 from rewards.components.available import BUILT_IN, EVIDENCE, custom_components
 from rewards.components.component import ComponentValue, RewardComponent
 from rewards.components.context import RolloutContext
 from rewards.components.evidence import EvidenceReading, evidence_component, read_evidence
-from rewards.components.temporal import (
-    LengthBonus,
-    TemporalAlignment,
-    TemporalContrast,
-    gate_of,
-)
+from rewards.components.gates import GateValues, apply_gates
+from rewards.components.temporal import LengthBonus, TemporalAlignment, TemporalContrast
 from rewards.video_r2.encoders import SentenceEncoder
-from rewards.video_r2.gate import GateVerdict
+from rewards.video_r2.gate import GateVerdict, consistency_gate
 from rewards.video_r2.judging import Judge
 
 __all__ = ["ComponentScorer", "ComponentScores"]
@@ -37,7 +32,7 @@ class ComponentScores:
 
     Attributes:
         values: by name, gated but without weight; ``None``: missing.
-        problems: why each missing one is.
+        problems: why each missing one is, and what made the released code give 0.
         consistent: the consistency gate g (1, 0, ``None`` unknown), when it was asked.
         evidence: citations, length and repetition, when a component needs them.
     """
@@ -109,9 +104,11 @@ class ComponentScorer:
                 found = evidence_component(entry.name, evidence[entry.mode])
             else:
                 found = await self._value(entry.name, rollout)
-            found = _gated(found, entry, rollout, gate)
-            values[entry.name] = found.value
-            if found.value is None:
+            value = apply_gates(found.value, entry.gates, _gate_values(rollout, gate))
+            values[entry.name] = value
+            if found.value is not None and value is None:
+                problems[entry.name] = f"gate_{gate.reason if gate else 'unknown'}"
+            elif value is None or found.problem:
                 problems[entry.name] = found.problem or "not_available"
         return ComponentScores(
             values, problems, next(iter(gates.values()), None), next(iter(evidence.values()), None)
@@ -135,7 +132,9 @@ class ComponentScorer:
     ) -> GateVerdict:
         mode = entry.mode or self._config.consistency_mode
         if mode not in known:
-            known[mode] = await gate_of(rollout, ConsistencyConfig(mode=mode), self._judge)
+            known[mode] = await consistency_gate(
+                rollout.question.asked, rollout.text, self._judge, mode, parsed=rollout.parsed
+            )
         return known[mode]
 
     def _evidence(self, entry: ComponentConfig) -> EvidenceConfig:
@@ -159,27 +158,14 @@ class ComponentScorer:
         return None
 
 
+def _gate_values(rollout: RolloutContext, gate: GateVerdict | None) -> GateValues:
+    return GateValues(
+        rollout.accuracy, rollout.right, rollout.format, gate.value if gate else None
+    )
+
+
 def _inconsistency(rollout: RolloutContext, gate: GateVerdict | None) -> ComponentValue:
     """``-(1 - g) accuracy``: what of the accuracy a contradicting reasoning puts in doubt."""
     if gate is None or gate.value is None:
         return ComponentValue(0.0)  # unknown takes nothing off (spec video_r2 §6.4)
     return ComponentValue(0.0 - (1.0 - gate.value) * rollout.accuracy)
-
-
-def _gated(
-    found: ComponentValue,
-    entry: ComponentConfig,
-    rollout: RolloutContext,
-    gate: GateVerdict | None,
-) -> ComponentValue:
-    if found.value is None:
-        return found
-    value = found.value
-    for name in entry.gates:
-        if name == "consistency":
-            if gate is None or gate.value is None:
-                return ComponentValue(None, f"gate_{gate.reason if gate else 'unknown'}")
-            value *= gate.value
-        else:
-            value *= float(getattr(rollout, name))
-    return replace(found, value=value)

@@ -1,19 +1,18 @@
-"""Components of Video-R2 and T-GRPO: temporal alignment, inconsistency, shuffled-frame contrast."""
+"""Components of Video-R2 and T-GRPO: temporal alignment, shuffled-frame contrast, length."""
 
 from __future__ import annotations
 
-from ffr.config.video_r2 import ConsistencyConfig, TarConfig, TemporalContrastConfig
+from ffr.config.video_r2 import TarConfig, TemporalContrastConfig
 from ffr.data.question import ReferenceEvent
 from rewards.components.component import ComponentValue
 from rewards.components.context import RolloutContext
 from rewards.tgrpo import counts_as_right, long_enough, temporal_contrast
 from rewards.video_r2.encoders import SentenceEncoder
-from rewards.video_r2.gate import GateVerdict, consistency_gate
 from rewards.video_r2.judging import Judge
+from rewards.video_r2.response_tar import response_tar
 from rewards.video_r2.sanitiser import second_key
-from rewards.video_r2.score import response_tar
 
-__all__ = ["LengthBonus", "TemporalAlignment", "TemporalContrast", "gate_of"]
+__all__ = ["LengthBonus", "TemporalAlignment", "TemporalContrast"]
 
 
 class TemporalAlignment:
@@ -36,22 +35,13 @@ class TemporalAlignment:
             duration_s=rollout.axis.duration_s, encoder=self._encoder, config=self._config,
             judge=self._judge,
         )
-        return ComponentValue(tar.value, tar.missing)
+        return ComponentValue(tar.value, tar.missing or tar.problem)
 
 
 def _key(event: ReferenceEvent) -> str:
     """The released records' key: whole seconds."""
     start, end = second_key(round(event.start_s)), second_key(round(event.end_s))
     return start if start == end else f"{start}-{end}"
-
-
-async def gate_of(
-    rollout: RolloutContext, mode: ConsistencyConfig, judge: Judge | None
-) -> GateVerdict:
-    """The consistency gate g of a rollout."""
-    return await consistency_gate(
-        rollout.question.asked, rollout.text, judge, mode, parsed=rollout.parsed
-    )
 
 
 class TemporalContrast:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ffr.config.rler import RlerRewardConfig
-
-__all__ = ["frame_sensitive_reward", "frame_sensitive_score"]
+__all__ = ["frame_sensitive_score"]
 
 
 def frame_sensitive_score(valid: int, invalid: int) -> float:
@@ -20,12 +18,3 @@ def frame_sensitive_score(valid: int, invalid: int) -> float:
     if valid < 0 or invalid < 0:
         raise ValueError(f"valid={valid}, invalid={invalid} are counts; give 0 or more")
     return min(1.0, max(0.0, (valid - invalid) / (1 + valid)))
-
-
-def frame_sensitive_reward(
-    accuracy: float, format_reward: float, score: float, config: RlerRewardConfig
-) -> float:
-    """``score`` behind its gate: citations earn something only with a right, well-formed answer."""
-    if config.gate == "indicator":
-        return score * float(accuracy >= config.gate_threshold and format_reward > 0)
-    return accuracy * format_reward * score

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ffr.config.video_r2 import ConsistencyConfig
 from ffr.data.question import AskedQuestion
 from rewards.accuracy_parity import first_answer
 from rewards.video_r2.agreement import same_conclusion
@@ -64,7 +63,7 @@ async def consistency_gate(
     question: AskedQuestion,
     response: str,
     judge: Judge | None,
-    config: ConsistencyConfig,
+    mode: Literal["default", "parity"] = "default",
     *,
     parsed: ParsedResponse | None = None,
 ) -> GateVerdict:
@@ -74,13 +73,13 @@ async def consistency_gate(
         question: as the student saw it.
         response: the whole response, untrusted.
         judge: ``None``: rules only.
-        config: default or parity.
+        mode: ``parity``: always the judge, and the released reading of its verdict.
         parsed: the response already parsed, to save the work.
 
     Raises:
         ValueError: parity without a judge.
     """
-    if config.mode == "parity":
+    if mode == "parity":
         if judge is None:
             raise ValueError("the released gate is a judge; give one, or use mode='default'")
         judged = await judge.consistent(

@@ -5,24 +5,41 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ffr.config.video_r2 import JudgeConfig, VideoR2RewardConfig
-from ffr.data.question import Question
+from ffr.config.rewards import RewardConfig
+from ffr.config.student import PromptConfig
+from ffr.config.video_r2 import JudgeConfig, TarConfig
+from ffr.data.question import Question, ReferenceEvent
 from ffr.errors import UserError
 from ffr.judge.build import build_judge
 from ffr.judge.judge import ModelJudge
+from ffr.repair.protocols import Rollout
+from ffr.repair.scoring import rollout_context, score_rollout
+from rewards.components import GroupContext
+from rewards.components.scorer import ComponentScorer, ComponentScores
+from rewards.rir import attempt_terms
 from rewards.video_r2.encoders import LexicalEncoder
-from rewards.video_r2.score import ScoredResponse, score_response
+from rewards.video_r2.response_tar import response_tar
+from student.parse import parse_response
+from student.prompt import render_question
+from student.prompt_parts import VideoPart
+from student.time_axis import TimeAxis
 
 QUESTION = Question(
     id="q", video="v.mp4", question="What flies?", options=("a red kite", "a blue car"),
     answer_type="choice", answer="A",
 )  # fmt: skip
 GROUNDING = {"00:10": "a red kite rises", "00:30": "a blue car stops"}
+EVENTFUL = QUESTION.model_copy(update={"events": (
+    ReferenceEvent(start_s=10, end_s=10, text="a red kite rises"),
+    ReferenceEvent(start_s=30, end_s=30, text="a blue car stops"),
+)})  # fmt: skip
 
 
 class Endpoint:
@@ -212,13 +229,33 @@ async def test_a_key_is_needed_away_from_this_machine() -> None:
         build_judge(config)
 
 
+OURS = {
+    "components": [{"name": "tar", "gates": ["consistency"]},
+                   {"name": "inconsistency", "weight": 0.5}],
+}  # fmt: skip
+RELEASED = {
+    "mode": "video_r2_parity", "consistency_mode": "parity",
+    "components": [{"name": "tar", "gates": ["consistency"]}],
+    "tar": {"mode": "parity", "claims": "judge"},
+}
+AXIS = TimeAxis((0.5, 59.5), 30.0, 60.0)
+
+
 async def score(
-    response: str, config: VideoR2RewardConfig, judge: ModelJudge | None, grounding: object
-) -> ScoredResponse:
-    return await score_response(
-        response, QUESTION, grounding=grounding, duration_s=60.0, encoder=LexicalEncoder(),
-        config=config, judge=judge,
-    )  # fmt: skip
+    response: str, reward: dict[str, Any], judge: ModelJudge | None, *, events: bool = True
+) -> tuple[dict[str, float | None], ComponentScores]:
+    """Weighted terms of a first answer, and the scores behind its components."""
+    config = RewardConfig.model_validate(reward | {"judge": {"model": "m"}})
+    question = EVENTFUL if events else QUESTION
+    prompt = render_question(
+        question.asked, VideoPart(np.zeros((2, 28, 28, 3), np.uint8), AXIS), PromptConfig()
+    )
+    scored = score_rollout(Rollout(prompt, response, (1,), "stop"), question, config)
+    scorer = ComponentScorer(config, encoder=LexicalEncoder(), judge=judge)
+    (found,) = await scorer.score([rollout_context(scored, question, GroupContext())])
+    values = replace(scored.score, components=found.values)
+    terms = attempt_terms(values, config, "first")
+    return {"accuracy": terms.accuracy, "format": terms.format, **terms.components}, found
 
 
 GOOD = (
@@ -228,25 +265,23 @@ GOOD = (
 
 async def test_reward_with_a_judge_and_without_one(endpoint: Endpoint) -> None:
     judge = make(endpoint)
-    whole = await score(GOOD, VideoR2RewardConfig(), judge, GROUNDING)
-    assert whole.terms == {"accuracy": 1.0, "format": 1.0, "tar": 1.0}
+    full = {"accuracy": 1.0, "format": 1.0, "tar": 1.0, "inconsistency": 0.0}
+    assert (await score(GOOD, OURS, judge))[0] == full
     endpoint.answer = lambda body: "FALSE"
-    other = GOOD.replace("Hm", "Oh")
-    differs = await score(other, VideoR2RewardConfig(), judge, GROUNDING)
-    assert differs.terms == {"accuracy": 0.5, "format": 1.0, "tar": 0.0}
+    differs, _ = await score(GOOD.replace("Hm", "Oh"), OURS, judge)
+    assert differs == full | {"tar": 0.0, "inconsistency": -0.5}
     endpoint.answer = lambda body: 503
     third = GOOD.replace("Hm", "Well")
-    failed = await score(third, VideoR2RewardConfig(), judge, GROUNDING)
-    assert failed.terms == {"accuracy": 1.0, "format": 1.0, "tar": None}
-    assert failed.gate is not None
-    assert failed.gate.reason == "provider_error"
-    rules = await score(third, VideoR2RewardConfig(), None, GROUNDING)
-    assert rules.terms == failed.terms
+    failed, scores = await score(third, OURS, judge)
+    assert failed == full | {"tar": None}
+    assert scores.problems == {"tar": "gate_provider_error"}
+    rules, _ = await score(third, OURS, None)
+    assert rules == failed
     clear = GOOD.replace("Hm.", "The answer is A.")
-    assert (await score(clear, VideoR2RewardConfig(), None, GROUNDING)).terms == whole.terms
-    unreferenced = await score(clear, VideoR2RewardConfig(), None, None)
-    assert unreferenced.terms == {"accuracy": 1.0, "format": 1.0, "tar": None}
-    assert unreferenced.tar.missing == "no_references"
+    assert (await score(clear, OURS, None))[0] == full
+    unreferenced, scores = await score(clear, OURS, None, events=False)
+    assert unreferenced == full | {"tar": None}
+    assert scores.problems == {"tar": "no_references"}
     await judge.aclose()
 
 
@@ -258,14 +293,12 @@ async def test_released_reward_over_the_endpoint(endpoint: Endpoint) -> None:
 
     endpoint.answer = answer
     judge = make(endpoint)
-    found = await score(GOOD, VideoR2RewardConfig.parity(), judge, GROUNDING)
-    assert found.terms == {"accuracy": 1.0, "format": 1.0, "tar": 0.5}
+    found, _ = await score(GOOD, RELEASED, judge)
+    assert found == {"accuracy": 1.0, "format": 1.0, "tar": 0.5}
     endpoint.answer = lambda body: 503
-    failed = await score(
-        GOOD.replace("Hm", "Oh"), VideoR2RewardConfig.parity(), judge, GROUNDING
-    )
-    assert failed.terms == {"accuracy": 1.0, "format": 1.0, "tar": 0.0}
-    assert failed.tar.problem == "provider_error"
+    failed, scores = await score(GOOD.replace("Hm", "Oh"), RELEASED, judge)
+    assert failed == {"accuracy": 1.0, "format": 1.0, "tar": 0.0}
+    assert scores.problems == {"tar": "provider_error"}
     await judge.aclose()
 
 
@@ -275,14 +308,22 @@ async def test_claims_of_a_judge_in_the_default_reward(endpoint: Endpoint) -> No
         else '{"00:10": "red kite rises", "00:31": "blue car stops", "00:50": "invented"}'
     )
     judge = make(endpoint)
-    config = VideoR2RewardConfig.model_validate({"tar": {"claims": "judge"}})
-    found = await score(GOOD, config, judge, GROUNDING)
-    assert found.terms["tar"] == 1.0
-    assert found.claims == {"n_unsupported": 1}
+    judged = OURS | {"tar": {"claims": "judge"}}
+    found, _ = await score(GOOD, judged, judge)
+    assert found["tar"] == 1.0
+    parsed = parse_response(GOOD)
+    tar, left_out = await response_tar(
+        GOOD, parsed, grounding=GROUNDING, duration_s=60.0, encoder=LexicalEncoder(),
+        config=TarConfig(claims="judge"), judge=judge,
+    )  # fmt: skip
+    assert (tar.value, left_out) == (1.0, {"n_unsupported": 1})
     silent = "<think>The answer is A.</think><answer>A</answer>"
     calls = len(endpoint.bodies)
-    assert (await score(silent, config, judge, GROUNDING)).terms["tar"] == 0.0
+    assert (await score(silent, judged, judge))[0]["tar"] == 0.0
     assert len(endpoint.bodies) == calls
     with pytest.raises(ValueError, match="needs a judge"):
-        await score(GOOD, config, None, GROUNDING)
+        await response_tar(
+            GOOD, parsed, grounding=GROUNDING, duration_s=60.0, encoder=LexicalEncoder(),
+            config=TarConfig(claims="judge"),
+        )  # fmt: skip
     await judge.aclose()

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ffr.config.video_r2 import ConsistencyConfig
 from ffr.data.question import AnswerType, AskedQuestion
 from rewards.video_r2.agreement import same_conclusion
 from rewards.video_r2.conclusion import rules_conclusion
@@ -185,12 +184,11 @@ def test_rules_gate(response: str, value: float | None, reason: str) -> None:
 
 async def test_the_judge_is_asked_only_where_rules_are_silent() -> None:
     judge = Scripted(Judged(True))
-    config = ConsistencyConfig()
     clear = "<think>The answer is A.</think><answer>B</answer>"
-    assert (await consistency_gate(ask(), clear, judge, config)).value == 0.0
+    assert (await consistency_gate(ask(), clear, judge, "default")).value == 0.0
     assert judge.asked == []
     silent = "<think>Hm.</think><answer>B</answer>"
-    verdict = await consistency_gate(ask(), silent, judge, config)
+    verdict = await consistency_gate(ask(), silent, judge, "default")
     assert (verdict.value, verdict.by) == (1.0, "judge")
     assert judge.asked == [("Hm.", "B", False)]
 
@@ -198,21 +196,21 @@ async def test_the_judge_is_asked_only_where_rules_are_silent() -> None:
 async def test_a_failed_judge_is_unknown_in_default_and_zero_as_released() -> None:
     judge = Scripted(Judged(None, "timeout"))
     response = "<think>Hm.</think><answer>B</answer>"
-    verdict = await consistency_gate(ask(), response, judge, ConsistencyConfig())
+    verdict = await consistency_gate(ask(), response, judge, "default")
     assert (verdict.value, verdict.by, verdict.reason) == (None, "judge", "timeout")
-    verdict = await consistency_gate(ask(), response, judge, ConsistencyConfig.parity())
+    verdict = await consistency_gate(ask(), response, judge, "parity")
     assert (verdict.value, verdict.reason) == (0.0, "timeout")
-    assert (await consistency_gate(ask(), response, None, ConsistencyConfig())).value is None
+    assert (await consistency_gate(ask(), response, None, "default")).value is None
 
 
 async def test_the_released_gate_always_asks_with_first_tags() -> None:
     judge = Scripted(Judged(True))
     response = "<think>x</think><answer>A</answer><answer>B</answer>"
-    verdict = await consistency_gate(ask(), response, judge, ConsistencyConfig.parity())
+    verdict = await consistency_gate(ask(), response, judge, "parity")
     assert verdict.value == 1.0
     assert judge.asked == [("x", "A", True)]
     with pytest.raises(ValueError, match="judge"):
-        await consistency_gate(ask(), response, None, ConsistencyConfig.parity())
+        await consistency_gate(ask(), response, None, "parity")
 
 
 @given(

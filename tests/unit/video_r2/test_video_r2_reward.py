@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ffr.config.load import load_config
 from ffr.config.repair import AdvantageConfig
-from ffr.config.video_r2 import ConsistencyConfig, VideoR2RewardConfig
+from ffr.config.rewards import RewardConfig
 from rewards.advantage import group_advantages, group_spread
-from rewards.video_r2.reward import (
-    ResponseScores,
-    component_metrics,
-    group_totals,
-    video_r2_terms,
-)
+from rewards.components.gates import GateValues, apply_gates
+from rewards.rir import AttemptScore, RirTerms, attempt_terms, missing_components
 
 ACC = [1, 1, 0, 1, 0, 1, 0, 1]
 FMT = [1, 1, 1, 1, 1, 1, 0, 1]
 TAR = [0.5, 1, 1 / 3, 0, 0.5, 0.75, 0, 1]
 GATE = [1, 0, 1, 1, 0, 1, 0, 1]
-PARITY = VideoR2RewardConfig.parity()
-DEFAULT = VideoR2RewardConfig()
-UNGATED = VideoR2RewardConfig(consistency=None)
+PARITY = load_config([Path(__file__).parents[3] / "configs" / "video_r2_7b.yaml"]).reward
+DEFAULT = load_config([Path(__file__).parents[3] / "configs" / "video_r2_cpu.yaml"]).reward
+UNGATED = RewardConfig.model_validate({"components": [{"name": "tar"}]})
 
 
-def totals(config: VideoR2RewardConfig) -> list[float]:
-    terms = [
-        video_r2_terms(ResponseScores(*row), config)
-        for row in zip(ACC, FMT, TAR, GATE, strict=True)
-    ]
-    return list(group_totals(terms).totals)
+def terms(
+    accuracy: float, form: float, tar: float | None, gate: float | None, config: RewardConfig
+) -> RirTerms:
+    """A first answer's terms; the inconsistency is the scorer's own rule (``-(1 - g) acc``)."""
+    gates = GateValues(accuracy, accuracy == 1.0, form, gate)
+    values = {"tar": tar, "inconsistency": 0.0 if gate is None else -(1.0 - gate) * accuracy}
+    gated = {e.name: apply_gates(values[e.name], e.gates, gates) for e in config.components}
+    score = AttemptScore(accuracy, form, accuracy == 1.0, components=gated)
+    return attempt_terms(score, config, "first")
+
+
+def totals(group: list[RirTerms]) -> list[float]:
+    missing = missing_components(group)
+    return [row.without(missing).total for row in group]
+
+
+def rewards_of(config: RewardConfig) -> list[float]:
+    return totals([
+        terms(*row, config) for row in zip(ACC, FMT, TAR, GATE, strict=True)
+    ])  # fmt: skip
 
 
 def advantages(rewards: list[float]) -> list[float]:
@@ -51,15 +64,15 @@ def advantages(rewards: list[float]) -> list[float]:
     ],
 )  # fmt: skip
 def test_totals_and_advantages(
-    config: VideoR2RewardConfig, rewards: list[float], wanted: list[float]
+    config: RewardConfig, rewards: list[float], wanted: list[float]
 ) -> None:
-    found = totals(config)
+    found = rewards_of(config)
     assert found == pytest.approx(rewards, abs=1e-4)
     assert advantages(found) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_mean_and_spread() -> None:
-    found = totals(PARITY)
+    found = rewards_of(PARITY)
     assert math.fsum(found) / 8 == pytest.approx(1.822917, abs=1e-6)
     assert group_spread(found) == pytest.approx(1.000434, abs=1e-6)
 
@@ -72,87 +85,47 @@ def test_degenerate_groups() -> None:
 
 
 def test_an_unknown_gate_makes_tar_missing_and_takes_nothing_off() -> None:
-    terms = video_r2_terms(ResponseScores(1.0, 1.0, 0.75, None), DEFAULT)
-    assert terms == {"accuracy": 1.0, "format": 1.0, "tar": None}
+    found = terms(1.0, 1.0, 0.75, None, DEFAULT)
+    assert (found.accuracy, found.format) == (1.0, 1.0)
+    assert found.components == {"tar": None, "inconsistency": 0.0}
+    assert found.total == 2.0
 
 
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=3, max_size=3), st.booleans())
 def test_judge_failure_never_changes_another_component(scores: list[float], gate: bool) -> None:
     accuracy, form, tar = scores
-    for known in (ResponseScores(accuracy, form, tar, 1.0),):
-        with_judge = video_r2_terms(known, DEFAULT)
-        for failed in (
-            ResponseScores(accuracy, form, tar, None),
-            ResponseScores(accuracy, form, None, 1.0),
-        ):
-            without = video_r2_terms(failed, DEFAULT)
-            assert without["tar"] is None
-            assert (without["accuracy"], without["format"]) == (
-                with_judge["accuracy"], with_judge["format"],
-            )  # fmt: skip
-    inconsistent = ResponseScores(accuracy, form, tar, 0.0)
-    unread = ResponseScores(accuracy, form, None, 0.0)
-    assert video_r2_terms(inconsistent, DEFAULT)["accuracy"] == (
-        video_r2_terms(unread, DEFAULT)["accuracy"]
-    )
+    whole = terms(accuracy, form, tar, 1.0, DEFAULT)
+    for failed in (terms(accuracy, form, tar, None, DEFAULT),
+                   terms(accuracy, form, None, 1.0, DEFAULT)):  # fmt: skip
+        assert failed.components["tar"] is None
+        assert failed.components["inconsistency"] == whole.components["inconsistency"] == 0.0
+        assert (failed.accuracy, failed.format) == (whole.accuracy, whole.format)
+    read, unread = (terms(accuracy, form, t, float(gate), DEFAULT) for t in (tar, None))
+    assert read.components["inconsistency"] == unread.components["inconsistency"]
 
 
 def test_a_group_compares_only_what_every_member_has() -> None:
-    rows = [
-        {"accuracy": 1.0, "format": 1.0, "tar": 0.5},
-        {"accuracy": 0.0, "format": 1.0, "tar": None},
-        {"accuracy": 1.0, "format": 0.0, "tar": None},
-    ]
-    group = group_totals(rows)
-    assert group.totals == (2.0, 1.0, 1.0)
-    assert group.used == ("accuracy", "format")
-    assert group.dropped == {"tar": 2}
+    group = [
+        terms(1.0, 1.0, 0.5, 1.0, UNGATED), terms(0.0, 1.0, None, 1.0, UNGATED),
+        terms(1.0, 0.0, None, 1.0, UNGATED),
+    ]  # fmt: skip
+    assert missing_components(group) == {"tar"}
+    assert totals(group) == [2.0, 1.0, 1.0]
 
 
 def test_rows_without_references_run_with_tar_masked() -> None:
-    group = group_totals(
-        [video_r2_terms(ResponseScores(a, 1.0, None, 1.0), DEFAULT) for a in (1.0, 0.0)]
-    )
-    assert group.totals == (2.0, 1.0)
-    assert "tar" not in group.used
+    assert totals([terms(a, 1.0, None, 1.0, DEFAULT) for a in (1.0, 0.0)]) == [2.0, 1.0]
 
 
 @given(st.permutations(range(8)))
 def test_advantages_follow_their_rollouts(order: list[int]) -> None:
-    rewards = totals(DEFAULT)
+    rewards = rewards_of(DEFAULT)
     wanted = advantages(rewards)
     permuted = advantages([rewards[i] for i in order])
     assert permuted == pytest.approx([wanted[i] for i in order], abs=1e-9)
 
 
-def test_metrics_count_what_is_missing() -> None:
-    groups = [
-        [{"accuracy": 1.0, "tar": 0.5}, {"accuracy": 1.0, "tar": None}],
-        [{"accuracy": 0.0, "tar": 0.5}, {"accuracy": 1.0, "tar": 0.5}],
-    ]
-    assert component_metrics(groups) == pytest.approx({
-        "reward/accuracy/mean": 0.75, "reward/accuracy/std": 0.4330127,
-        "reward/accuracy/missing": 0.0, "reward/accuracy/zero_variance": 0.5,
-        "reward/tar/mean": 0.5, "reward/tar/std": 0.0, "reward/tar/missing": 1.0,
-        "reward/tar/zero_variance": 1.0,
-    })  # fmt: skip
-    only_missing = component_metrics([[{"tar": None}]])
-    assert only_missing == {"reward/tar/missing": 1.0}
-
-
-def test_wrong_values_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"tar=1\.5"):
-        video_r2_terms(ResponseScores(1.0, 1.0, 1.5, 1.0), DEFAULT)
-    with pytest.raises(ValueError, match="accuracy=nan"):
-        video_r2_terms(ResponseScores(math.nan, 1.0, 1.0, 1.0), DEFAULT)
-    with pytest.raises(ValueError, match="not finite"):
-        group_totals([{"tar": math.inf}])
-    with pytest.raises(ValueError, match="components"):
-        group_totals([{"tar": 1.0}, {"accuracy": 1.0}])
-    assert group_totals([]).totals == ()
-
-
 def test_parity_touches_tar_alone() -> None:
-    assert ConsistencyConfig.parity().discount == 0.0
-    terms = video_r2_terms(ResponseScores(1.0, 1.0, 1.0, 0.0), PARITY)
-    assert terms == {"accuracy": 1.0, "format": 1.0, "tar": 0.0}
+    found: Any = terms(1.0, 1.0, 1.0, 0.0, PARITY)
+    assert found.components == {"tar": 0.0}
+    assert found.total == 2.0

@@ -1,15 +1,8 @@
-"""One response scored whole: accuracy, format, TAR, gate, and the reward's terms."""
+"""TAR of one whole response: its claims, by rules or by a judge, against the reference events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from ffr.config.video_r2 import TarConfig, VideoR2RewardConfig
-from ffr.data.question import Question
-from rewards.accuracy import accuracy
-from rewards.format import format_reward
-from rewards.tasks.inferred_parity import released_video_r2_accuracy
+from ffr.config.video_r2 import TarConfig
 from rewards.video_r2.encoders import SentenceEncoder
 from rewards.video_r2.events import (
     Claims,
@@ -18,84 +11,12 @@ from rewards.video_r2.events import (
     keyed_claims,
     read_references,
 )
-from rewards.video_r2.gate import GateVerdict, consistency_gate, first_think
+from rewards.video_r2.gate import first_think
 from rewards.video_r2.judging import Judge
-from rewards.video_r2.reward import ResponseScores, Terms, video_r2_terms
 from rewards.video_r2.tar import TarScore, default_tar, released_tar
-from student.parse import ParsedResponse, parse_response
+from student.parse import ParsedResponse
 
-__all__ = ["ScoredResponse", "response_tar", "score_response"]
-
-
-@dataclass(frozen=True)
-class ScoredResponse:
-    """A response with everything its reward is made of.
-
-    Attributes:
-        scores: before weights.
-        terms: weighted components, ``None`` where missing; ``group_totals`` adds them up.
-        tar: counts and reasons behind ``scores.tar``.
-        gate: who decided and why; ``None`` when there is no gate.
-        claims: what was left out of the claims, by kind (default mode).
-        problems: the parser's names for what is malformed.
-    """
-
-    scores: ResponseScores
-    terms: Terms
-    tar: TarScore
-    gate: GateVerdict | None
-    claims: Mapping[str, int]
-    problems: tuple[str, ...]
-
-
-async def score_response(
-    response: str,
-    question: Question,
-    *,
-    grounding: object,
-    duration_s: float,
-    encoder: SentenceEncoder,
-    config: VideoR2RewardConfig,
-    judge: Judge | None = None,
-) -> ScoredResponse:
-    """Score one response; a judge that fails leaves a component missing and nothing else changed.
-
-    Args:
-        response: the whole decoded response, untrusted.
-        question: with the gold answer.
-        grounding: reference events as the record has them; ``None``: TAR is not available.
-        duration_s: of the video, seconds.
-        encoder: compares claims and events.
-        config: weights, modes, gate.
-        judge: asked where the configuration needs one; ``None``: rules only.
-
-    Raises:
-        UserError: the gold answer cannot be scored, or a library is missing.
-        ValueError: the configuration needs a judge and there is none.
-    """
-    parsed = parse_response(response)
-    if config.mode == "parity":
-        worth = released_video_r2_accuracy(response, f"<answer>{question.answer}</answer>")
-    else:
-        worth = accuracy(parsed.answer, question)
-    tar, left_out = await response_tar(
-        response, parsed, grounding=grounding, duration_s=duration_s, encoder=encoder,
-        config=config.tar, judge=judge,
-    )
-    gate = None
-    if config.consistency is not None:
-        gate = await consistency_gate(
-            question.asked, response, judge, config.consistency, parsed=parsed
-        )
-    scores = ResponseScores(
-        accuracy=worth,
-        format=format_reward(response, config.mode, parsed=parsed),
-        tar=tar.value,
-        gate=gate.value if gate else None,
-    )
-    return ScoredResponse(
-        scores, video_r2_terms(scores, config), tar, gate, left_out, parsed.problems
-    )
+__all__ = ["response_tar"]
 
 
 async def response_tar(
