@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +22,7 @@ def print_summary(
 
     Args:
         summary: of this run.
-        folder: the run folder, whose path closes the output.
+        folder: the run folder; its path and how to look at it close the output.
         console: where to print; default standard output, plain when it is no terminal.
     """
     console = console or Console(highlight=False)
@@ -34,6 +36,7 @@ def print_summary(
         f" ({stages})" if stages else ""
     ))
     console.print(f"run folder: {folder.path}", soft_wrap=True)
+    console.print(f"to look at it: ffr report {shlex.quote(str(folder.path))}", soft_wrap=True)
 
 
 def _accuracy_table(summary: Summary) -> Table:

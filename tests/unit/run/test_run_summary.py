@@ -103,7 +103,11 @@ def test_table_shows_the_numbers_and_the_place(folder: RunFolder, make_group: An
 
 def test_table_of_an_empty_run_is_short(folder: RunFolder) -> None:
     text = printed(write_summary(folder, status="stopped", stages={}, seconds=3.0), folder)
-    assert text.splitlines() == ["stopped after 3 s", f"run folder: {folder.path}"]
+    assert text.splitlines() == [
+        "stopped after 3 s",
+        f"run folder: {folder.path}",
+        f"to look at it: ffr report {folder.path}",
+    ]
 
 
 def test_repair_and_run_need_no_training_library() -> None:
