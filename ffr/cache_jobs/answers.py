@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import openai
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ffr.config.cache import CacheConfig
@@ -25,7 +24,7 @@ from ffr.run.jsonl import append_line, read_lines
 __all__ = ["AnswerBook", "answer_all", "open_student"]
 
 _GIVE_UP = 10
-_STUDENT_FAILS = (FfrError, openai.OpenAIError, LookupError, TypeError, AttributeError)
+_WIRE = 2  # raise it when the form in which endpoints are asked changes
 
 Progress = Callable[[int, int], None]
 
@@ -58,6 +57,7 @@ class AnswerBook:
                          "endpoint": {"concurrency", "call_timeout_s", "retries", "api_key_env"}},
             ),
             "seed": config.seed,
+            "wire": _WIRE if wanted.endpoint is not None else None,
         }  # fmt: skip
         self.path = folder / "answers" / f"{canonical_hash(setup)[:16]}.jsonl"
         self._samples = wanted.samples
@@ -130,7 +130,7 @@ async def answer_all(
             try:
                 prompt = await renderer.question(question.asked)
                 rollouts = await asyncio.gather(*(student.answer(prompt) for _ in range(samples)))
-            except _STUDENT_FAILS as error:
+            except FfrError as error:
                 problems.append((question.id, f"{type(error).__name__}: {error}"[:300]))
                 in_a_row += 1
                 continue
@@ -168,7 +168,7 @@ async def open_student(
 
         remote = EndpointStudent(
             wanted.endpoint, temperature=temperature,
-            max_tokens=config.student.max_response_tokens,
+            max_tokens=config.student.max_response_tokens, seed=config.seed,
         )  # fmt: skip
         try:
             yield remote, PlainRenderer(config.student, media_root), wanted.endpoint.concurrency

@@ -17,7 +17,8 @@ from PIL import Image
 from ffr.config.elect import ElectConfig
 from student.prompt_parts import VideoPart
 
-__all__ = ["Spatial", "View", "request_seed", "show", "show_video", "view_schedule"]
+__all__ = ["Spatial", "View", "request_seed", "sequence_seed", "show", "show_video",
+           "view_schedule"]  # fmt: skip
 
 Spatial = Literal["full", "centre", "top_left", "top_right", "bottom_left", "bottom_right"]
 RGBArray = npt.NDArray[np.uint8]
@@ -83,7 +84,12 @@ def request_seed(seed: int, question_id: str, view: View) -> int:
     whatever ran beside it (ours: the paper's notes leave the question out, which would give every
     question the same draws).
     """
-    digest = hashlib.blake2b(repr((seed, question_id, view.number)).encode(), digest_size=4)
+    return sequence_seed(seed, question_id, view.number)
+
+
+def sequence_seed(seed: int, question_id: str, number: int) -> int:
+    """Seed of the numbered response to a question, in [0, 2^31); see ``request_seed``."""
+    digest = hashlib.blake2b(repr((seed, question_id, number)).encode(), digest_size=4)
     return int.from_bytes(digest.digest()) >> 1
 
 

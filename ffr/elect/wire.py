@@ -27,7 +27,10 @@ def chat_messages(
         base: number of the first frame.
     """
     return [
-        {"role": m.role, "content": [block for part in m.parts for block in _blocks(
+        {"role": "system", "content": "\n".join(
+            part.text for part in m.parts if isinstance(part, TextPart))}
+        if m.role == "system"  # as text: some servers' templates take nothing else
+        else {"role": m.role, "content": [block for part in m.parts for block in _blocks(
             part, numbered=numbered, base=base)]}
         for m in prompt.messages
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 from ffr.data.question import Question
 from ffr.elect.candidate import RawCandidate
 from ffr.elect.record import ElectionRecord
+from ffr.elect.views import sequence_seed
 from ffr.errors import UserError
 from ffr.evaluate.rows import Failure
 from student.prompt_parts import StudentPrompt
@@ -52,5 +52,4 @@ class Asker(Protocol):
 
 def item_seed(seed: int, question_id: str) -> int:
     """Seed of a question's random stream, in [0, 2^31): the same beside whatever it runs."""
-    digest = hashlib.blake2b(repr((seed, question_id)).encode(), digest_size=4)
-    return int.from_bytes(digest.digest()) >> 1
+    return sequence_seed(seed, question_id, 0)

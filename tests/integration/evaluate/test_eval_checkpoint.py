@@ -128,10 +128,6 @@ def test_a_prompt_over_the_limit_is_a_row(checkpoint, data, tmp_path, ffr):
 def test_an_election_is_evaluated_and_repeats(checkpoint, data, tmp_path, ffr):
     for name in ("a", "b"):
         code, _, err = ffr(
-            *words(checkpoint, data, tmp_path / name, "--limit", 4, "views.x=1", protocol="x")
-        )
-        assert code == 2
-        code, _, err = ffr(
             *words(checkpoint, data, tmp_path / name, "--limit", 4,
                    "election.views.max_new_tokens=8", protocol="demo_elect")
         )  # fmt: skip
@@ -197,6 +193,9 @@ def test_the_last_stage_of_a_run_gives_the_same_answers(
     [
         (["--model", "nowhere"], "holds no config.json"),
         ([], "give --model CHECKPOINT"),
+        (["--model", "x", "--protocol", "video17"], "'video17' is neither a file"),
+        (["--model", "x", "frames.cuont=4"], "did you mean frames.count"),
+        (["--endpoint", "ftp://host", "--model", "x"], "http"),
     ],
 )
 def test_mistakes_are_one_line(more, problem, data, tmp_path, ffr):

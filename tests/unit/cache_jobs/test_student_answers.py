@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from ffr.cache_jobs.answers import AnswerBook, answer_all
-from ffr.cache_jobs.endpoint_student import EndpointStudent, chat_messages
+from ffr.cache_jobs.endpoint_student import EndpointStudent
 from ffr.config.cache import CacheConfig, StudentEndpointConfig
 from ffr.config.student import PromptConfig
+from ffr.elect.wire import chat_messages
 from ffr.errors import FfrError, UserError
 from ffr.repair.protocols import Rollout
 from student.prompt import render_question
@@ -103,11 +104,11 @@ def test_the_wire_form_holds_every_frame_after_its_time_and_no_gold(make):
     video = VideoPart(frames, TimeAxis((0.5, 1.5), 10.0, 2.0))
     question = make.choice(answer="C")
     prompt = render_question(question.asked, video, PromptConfig(system="Be brief."))
-    system, user = chat_messages(prompt)
+    system, user = chat_messages(prompt, numbered=False)
     assert system == {"role": "system", "content": "Be brief."}
     kinds = [block["type"] for block in user["content"]]
     assert kinds == ["text", "image_url", "text", "image_url", "text"]
-    assert user["content"][2]["text"] == "[frame at 1.5 s]"
+    assert user["content"][2]["text"] == "1.5 s:"
     data = user["content"][3]["image_url"]["url"].removeprefix("data:image/jpeg;base64,")
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     assert abs(int(pixels.mean()) - 200) < 3
@@ -116,7 +117,7 @@ def test_the_wire_form_holds_every_frame_after_its_time_and_no_gold(make):
 
 def test_a_distant_endpoint_needs_a_key_a_local_one_does_not(tmp_path: Path):
     far = StudentEndpointConfig(base_url="https://example.com/v1", model="s")
-    with pytest.raises(UserError, match="OPENAI_API_KEY"):
+    with pytest.raises(UserError, match=r"OPENAI_API_KEY \(failures.student.endpoint.api_key_env"):
         EndpointStudent(far, temperature=1.0, max_tokens=8)
     near = far.model_copy(update={"base_url": "http://localhost:8000/v1"})
     EndpointStudent(near, temperature=1.0, max_tokens=8)
