@@ -118,11 +118,12 @@ def evaluate(root: Path, jobs: list[Job], start: Path) -> None:
     from ffr.config.load import load_config
     from ffr.data.question import Question
     from ffr.demo.server import DemoTeacherServer
+    from ffr.evaluate.checkpoint import open_student
     from ffr.evaluate.evaluator import evaluate as answer_all
+    from ffr.evaluate.evaluator import protocol_of_run
+    from ffr.evaluate.single_pass import SinglePass
     from ffr.patches.store import PatchStore
     from ffr.teacher.build import build_teacher
-    from ffr.train.rendering import PromptRenderer
-    from student.generate import BatchedStudent
 
     config = load_config(
         [Path("configs/quickstart.yaml")],
@@ -146,12 +147,10 @@ def evaluate(root: Path, jobs: list[Job], start: Path) -> None:
 
     async def run(base_url: str) -> None:
         for model, out, patched in wanted:
-            renderer = PromptRenderer(
-                config.student, media_root=world, model_path=model,
-                patch_media=PatchStore(root / "patches").media,
-                frame_cache=root / "frames",
+            student = open_student(
+                config.student, model, world, batch_size=100, device="cpu",
+                patch_media=PatchStore(root / "patches").media, frame_cache=root / "frames",
             )
-            student = BatchedStudent.load(model, config.student, temperature=0.0, max_batch=100)
             result: dict[str, Any] = {}
             teacher = build_teacher(
                 config.teacher, config.store, store_dir=root / "patches", media_root=world,
@@ -164,9 +163,13 @@ def evaluate(root: Path, jobs: list[Job], start: Path) -> None:
                 ):
                     if with_patch and not patched:
                         continue
+                    asker = SinglePass(
+                        student.renderer, student.source, protocol_of_run(config).sampling,
+                        teacher if with_patch else None, exclusive=True,
+                    )
                     rows = await answer_all(
-                        group, student, renderer, reward=config.reward,
-                        teacher=teacher if with_patch else None, concurrency=200,
+                        group, asker, reward=config.reward, batch_size=100, at_once=2,
+                        mode="patched" if with_patch else "plain",
                     )
                     right = [bool(row.right) for row in rows if row.right is not None]
                     result[name] = sum(right) / len(right)

@@ -133,10 +133,10 @@ def evaluate(root: Path, models: Sequence[tuple[Path, Path]]) -> None:
     """Answer the test questions with each model that has no result yet, in this process."""
     from ffr.config.load import load_config
     from ffr.data.question import Question
+    from ffr.evaluate.checkpoint import open_student
     from ffr.evaluate.evaluator import evaluate as answer_all
-    from ffr.patches.store import PatchStore
-    from ffr.train.rendering import PromptRenderer
-    from student.generate import BatchedStudent
+    from ffr.evaluate.evaluator import protocol_of_run
+    from ffr.evaluate.single_pass import SinglePass
 
     text = (root / "world" / "test.jsonl").read_text(encoding="utf-8")
     questions = [Question.model_validate_json(line) for line in text.split("\n") if line]
@@ -150,16 +150,19 @@ def evaluate(root: Path, models: Sequence[tuple[Path, Path]]) -> None:
         for name, temperature, grey in (
             ("greedy", 0.0, False), ("sampled", 1.0, False), ("grey", 0.0, True)
         ):
-            renderer = PromptRenderer(
-                config.student, media_root=root / "world", model_path=model,
-                patch_media=PatchStore(root / "patches").media, frame_cache=root / "frames",
+            student = open_student(
+                config.student, model, root / "world", batch_size=100, device="cpu",
+                frame_cache=root / "frames",
             )
-            student = BatchedStudent.load(
-                model, config.student, temperature=temperature, max_batch=100
+            renderer: Any = student.renderer
+            sampling = protocol_of_run(config).sampling.model_copy(
+                update={"temperature": temperature}
+            )
+            asker = SinglePass(
+                _Grey(renderer) if grey else renderer, student.source, sampling, exclusive=True
             )
             rows = asyncio.run(answer_all(
-                questions, student, _Grey(renderer) if grey else renderer,
-                reward=config.reward, teacher=None, concurrency=200,
+                questions, asker, reward=config.reward, batch_size=100, at_once=2
             ))  # fmt: skip
             pairs = [(q, row.response) for q, row in zip(questions, rows, strict=True)]
             result[name] = scores(pairs, renderer.processor.count_tokens)
