@@ -232,5 +232,5 @@ FFR.group = (() => {
 
   const terms = (group) => [...new Set(group.rows.flatMap((row) => Object.keys(row.terms)))];
 
-  return { draw };
+  return { draw, look, patchFrames, seen };
 })();
