@@ -7,16 +7,18 @@ as the model itself: every weight would silently be a fresh random one.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from ffr.errors import UserError
 
-__all__ = ["is_wrapped", "lora_scale", "merge_lora", "merged_weights"]
+__all__ = ["is_wrapped", "lora_scale", "merge_lora", "merged_weights", "write_merged"]
 
 _WRAPPER = "base_model.model."
 _BASE, _A, _B = ".base_layer.", ".lora_A.default.weight", ".lora_B.default.weight"
@@ -38,6 +40,38 @@ def merged_weights(folder: Path) -> dict[str, torch.Tensor] | None:
                 return None
         tensors |= load_file(file)
     return merge_lora(tensors, lora_scale(folder.parent)) if tensors else None
+
+
+def write_merged(folder: Path, target: Path) -> bool:
+    """Write verl's LoRA checkpoint as an ordinary one; the folder appears whole or not at all.
+
+    Args:
+        folder: with the safetensors, processor and configuration files.
+        target: a folder that is there is replaced.
+
+    Returns:
+        Whether there was anything to merge; else nothing is written.
+
+    Raises:
+        UserError: as ``merged_weights``.
+    """
+    merged = merged_weights(folder)
+    if merged is None:
+        return False
+    work = target.with_name(f".{target.name}-{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        for file in folder.iterdir():
+            if file.is_file() and ".safetensors" not in file.name:
+                shutil.copy2(file, work)
+        whole = {name: tensor.contiguous() for name, tensor in merged.items()}
+        save_file(whole, work / "model.safetensors", metadata={"format": "pt"})
+        shutil.rmtree(target, ignore_errors=True)
+        work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return True
 
 
 def is_wrapped(names: Iterable[str]) -> bool:

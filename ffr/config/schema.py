@@ -83,6 +83,13 @@ class SftConfig(Config):
     max_grad_norm: Positive = 1.0
     save_every: Annotated[int, Field(ge=1)] = 100
     """Steps between checkpoints, from which a stopped stage goes on."""
+    lora: LoraConfig | None = None
+    """``None``: all weights. The next stage starts from the merged weights."""
+    freeze_vision: bool = False
+    """Keep the vision tower, its merger and any adapters on them as they are."""
+    train_line_break: bool = False
+    """Also train the line break that the chat template writes behind the end token, as Video-R2
+    does. Rollouts end before it."""
 
 
 class GrpoConfig(Config):

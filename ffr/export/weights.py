@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from student import torchvision_shim
 torchvision_shim.install()
 
 import torch  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
 from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: E402
 
 from ffr.export.locate import Checkpoint, Dtype, ExportError  # noqa: E402
-from student.lora import merged_weights  # noqa: E402
+from student.lora import write_merged  # noqa: E402
 
 __all__ = ["Written", "write_weights"]
 
@@ -49,8 +47,9 @@ def write_weights(
         ExportError: it does not load completely, or what was written differs.
     """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
-        source = _merged(checkpoint, Path(scratch))
-        model = _load(source or checkpoint.folder, dtype)
+        source = Path(scratch) / "merged"
+        merged = write_merged(checkpoint.folder, source)
+        model = _load(source if merged else checkpoint.folder, dtype)
         model.save_pretrained(target, max_shard_size=shard_size)
         AutoProcessor.from_pretrained(checkpoint.folder).save_pretrained(target)
         before, parameters = _digest(model), sum(p.numel() for p in model.parameters())
@@ -62,22 +61,7 @@ def write_weights(
             "export again"
         )
     AutoProcessor.from_pretrained(target)
-    return Written(parameters, after, merged_lora=source is not None)
-
-
-def _merged(checkpoint: Checkpoint, scratch: Path) -> Path | None:
-    """A copy with LoRA folded in, when the checkpoint is one of a LoRA run."""
-    merged = merged_weights(checkpoint.folder)
-    if merged is None:
-        return None
-    folder = scratch / "merged"
-    folder.mkdir()
-    for file in checkpoint.folder.iterdir():
-        if file.is_file() and ".safetensors" not in file.name:
-            shutil.copy2(file, folder)
-    whole = {name: tensor.contiguous() for name, tensor in merged.items()}
-    save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    return Written(parameters, after, merged_lora=merged)
 
 
 def _load(folder: Path, dtype: Dtype) -> Any:

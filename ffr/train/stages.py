@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from ffr.config.schema import RunConfig
 from ffr.run.folder import RunFolder
 from ffr.run.step_phase import StepPhase
+from ffr.train.apart import call_apart
 from ffr.train.checkpoints import actor_folder, latest_step, step_folder, step_of
 from ffr.train.loggers import logger_environment
 from ffr.train.prepare import Inputs
@@ -63,6 +64,8 @@ class Stages:
                 checkpoints, resumed,
             )
         made = step_folder(checkpoints, steps) / "huggingface"
+        if self._config.sft.lora is not None:  # what comes next loads ordinary checkpoints
+            made = call_apart(_merge, made, made.with_name("merged"))
         self._finish("sft", steps, model=str(made))
         return made
 
@@ -189,6 +192,12 @@ class Stages:
 
     def _finish(self, stage: str, steps: int, **made: str) -> None:
         self._state.record(stage, seconds=0.0, steps=steps, done=True, **made)
+
+
+def _merge(folder: Path, target: Path) -> Path:
+    from student.lora import write_merged
+
+    return target if write_merged(folder, target) else folder
 
 
 def _evaluated(path: Path, questions: int) -> bool:

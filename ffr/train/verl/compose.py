@@ -16,7 +16,7 @@ from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from ffr.config.schema import RunConfig
+from ffr.config.schema import LoraConfig, RunConfig
 from ffr.errors import UserError
 from ffr.repair.rows import row_budget
 from ffr.train.verl.refused import refuse_ineffective
@@ -141,7 +141,6 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
         "use_torch_compile": not on_cpu,
         "seed": config.seed,
     }
-    lora = grpo.lora
     return {
         "data": {
             "train_files": str(paths.train),
@@ -161,10 +160,8 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
                 "use_remove_padding": student.attention == "flash_attention_2",
                 "enable_gradient_checkpointing": not on_cpu,
                 "override_config": {"attn_implementation": student.attention},
-                "lora_rank": lora.rank if lora else 0,
-                "lora_alpha": lora.alpha if lora else 16,
-                "target_modules": lora.target_modules if lora else "all-linear",
-                **({"lora": {"merge": True}} if lora else {}),
+                **_lora_values(grpo.lora),
+                **({"lora": {"merge": True}} if grpo.lora else {}),
             },
             "actor": {
                 "strategy": "fsdp2",
@@ -255,6 +252,14 @@ def _grpo_values(config: RunConfig, paths: GrpoPaths) -> dict[str, Any]:
     }
 
 
+def _lora_values(lora: LoraConfig | None) -> dict[str, Any]:
+    return {
+        "lora_rank": lora.rank if lora else 0,
+        "lora_alpha": lora.alpha if lora else 16,
+        "target_modules": lora.target_modules if lora else "all-linear",
+    }
+
+
 def _mixed_precision(param_dtype: str) -> dict[str, str]:
     return {"param_dtype": param_dtype, "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 
@@ -302,6 +307,7 @@ def _sft_values(
             "use_remove_padding": student.attention == "flash_attention_2",
             "enable_gradient_checkpointing": not on_cpu,
             "override_config": {"attn_implementation": student.attention},
+            **_lora_values(sft.lora),
         },
         "engine": {
             "strategy": "fsdp2",
@@ -322,12 +328,13 @@ def _sft_values(
             "train_batch_size": sft.batch_size,
             "micro_batch_size_per_gpu": sft.micro_batch_size,
             "use_dynamic_bsz": False,
-            "max_length": student.max_prompt_tokens + student.max_response_tokens,
+            "max_length": student.max_prompt_tokens + student.max_response_tokens
+            + sft.train_line_break,
             "num_workers": 0,
             "custom_cls": {"path": "pkg://ffr.train.verl.sft_dataset", "name": "SftDataset"},
             "ffr": {
                 "run_dir": str(run_dir), "media_root": str(media_root), "model": str(model),
-                "schedule_steps": horizon,
+                "schedule_steps": horizon, "freeze_vision": sft.freeze_vision,
             },
         },
         "checkpoint": {"save_contents": ["model", "optimizer", "extra", "hf_model"]},

@@ -1,7 +1,7 @@
 """SFT records as verl's SFT trainer wants them: ids, 4-D positions, loss mask, pixels.
 
-The prompt is rendered by the same code as in RL and evaluation; the loss covers the
-response, its end token and nothing else.
+The prompt is rendered by the same code as in RL and evaluation; the loss covers the response, its
+end token, with ``sft.train_line_break`` the line break behind it, and nothing else.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
             self._records = self._records[:max_samples]
         run = load_config([RunFolder.open(config.ffr.run_dir).config_path])
         self._limit = int(config.max_length)
+        self._line_break = run.sft.train_line_break
         self._processor = processor
         self._renderer = PromptRenderer(
             run.student,
@@ -76,6 +77,8 @@ class SftDataset(Dataset):  # type: ignore[type-arg]
             record.response, add_special_tokens=False
         )
         response.append(self._renderer.processor.stop_token_ids[0])
+        if self._line_break:
+            response += self._renderer.processor.tokenizer.encode("\n", add_special_tokens=False)
         ids = torch.tensor([*encoded.prompt_ids, *response])
         if len(ids) > self._limit:
             raise ValueError(

@@ -21,7 +21,7 @@ from ffr.run.folder import RunFolder
 from ffr.train.checkpoints import make_room, prune, seal
 from ffr.train.fate import die_with_parent
 from ffr.train.stop import StopAsked, StopFlag
-from ffr.train.verl.workers import FfrTrainingWorker, start_cpu_process_group
+from ffr.train.verl.workers import FfrTrainingWorker, freeze_vision, start_cpu_process_group
 
 __all__ = ["FfrSftTrainer", "main"]
 
@@ -71,7 +71,7 @@ class _LoggedWorker(FfrTrainingWorker):
 
 
 class FfrSftTrainer(SFTTrainer):  # type: ignore[misc]
-    """verl's trainer with our worker and a schedule that may be longer than the run."""
+    """verl's trainer with our worker, parts that stay frozen, and a schedule of its own length."""
 
     def _build_engine(self) -> None:
         self.loss_fn = partial(sft_loss, config=None)
@@ -97,6 +97,8 @@ class FfrSftTrainer(SFTTrainer):  # type: ignore[misc]
         super()._init_engine()
         self.config.trainer.total_training_steps = steps
         self.total_training_steps = steps
+        if self.config.data.ffr.freeze_vision:
+            freeze_vision(self.engine.module, "sft.freeze_vision")
 
     def _build_ckpt_handler(self) -> None:
         """verl's handler, but a checkpoint counts, and replaces others, only once it is whole."""

@@ -84,13 +84,17 @@ class FfrActorWorker(ActorRolloutRefWorker):  # type: ignore[misc]
         """Build what this worker's role needs."""
         super().init_model()
         if self.actor is not None and self.config.actor.freeze_vision_tower:
-            freeze_vision(self.actor.engine.module)
+            freeze_vision(self.actor.engine.module, "grpo.freeze_vision")
 
 
-def freeze_vision(model: torch.nn.Module) -> None:
+def freeze_vision(model: torch.nn.Module, key: str) -> None:
     """Keep the vision tower, its merger and any adapters on them as they are.
 
     Must come before the first forward: FSDP2 looks at ``requires_grad`` then.
+
+    Args:
+        model: the student, wrapped or not.
+        key: of the configuration that asks for it.
 
     Raises:
         UserError: the model has no part called ``visual``.
@@ -98,7 +102,7 @@ def freeze_vision(model: torch.nn.Module) -> None:
     frozen = [p for name, p in model.named_parameters() if "visual" in name.split(".")]
     if not frozen:
         raise UserError(
-            f"grpo.freeze_vision=true, but {type(model).__name__} has no part called 'visual'; "
+            f"{key}=true, but {type(model).__name__} has no part called 'visual'; "
             "set it to false"
         )
     for parameter in frozen:

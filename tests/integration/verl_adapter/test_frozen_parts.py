@@ -81,5 +81,5 @@ def test_lora_trains_adapters_and_sends_merged_weights(
 def test_a_model_without_vision_tower_cannot_have_it_frozen():
     from ffr.train.verl.workers import freeze_vision
 
-    with pytest.raises(UserError, match="has no part called 'visual'"):
-        freeze_vision(torch.nn.Linear(2, 2))
+    with pytest.raises(UserError, match=r"sft\.freeze_vision=true, .* has no part called 'visual'"):
+        freeze_vision(torch.nn.Linear(2, 2), "sft.freeze_vision")
