@@ -66,6 +66,7 @@ class Browser:
         self._held = 0
         self._page: dict[str, Any] = _page()
         self._wanted: dict[str, tuple[Question, Wanted]] = {}
+        self._images: dict[str, str | None] = {}
 
     def add(self, group: GroupRecord) -> None:
         """One more group."""
@@ -125,6 +126,11 @@ class Browser:
         return patch_data(record, record.patch, {sha: self._image(sha) for sha in sorted(named)})
 
     def _image(self, sha: str) -> str | None:
+        if sha not in self._images:
+            self._images[sha] = self._reencoded(sha)
+        return self._images[sha]
+
+    def _reencoded(self, sha: str) -> str | None:
         store = self._source.store
         if store is None or not self._patch_images or self._footage.full:
             return None

@@ -44,5 +44,5 @@ def _webp(image: Image.Image, max_side: int) -> bytes:
     buffer = io.BytesIO()
     # Pixel art of a few hundred points shows every flaw of a lossy code and costs nothing.
     small = math.prod(image.size) <= 64 * 64
-    image.save(buffer, "WEBP", quality=76, method=4, lossless=small)
+    image.save(buffer, "WEBP", quality=76, method=2, lossless=small)
     return buffer.getvalue()
