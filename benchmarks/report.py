@@ -4,8 +4,8 @@
 
 Without ``--run`` only the made-up run is measured; its records, patches and videos are real, its
 outcomes are not.  Opening is measured from the start of the navigation until the view is drawn, in
-a fresh browser context, from the disk; memory is what the page's JavaScript holds after a collection
-and what the largest renderer process occupies.
+a fresh browser context, from the disk; memory is what the page's JavaScript holds after a
+collection, and what the largest renderer process occupies.
 """
 
 from __future__ import annotations
