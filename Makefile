@@ -17,13 +17,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 STAMP := $(VENV)/.complete
+LMMS := $(VENV)/lmms/.complete
 REQUIREMENTS := requirements/cpu.lock requirements/cpu-no-deps.txt requirements/clips.txt
 
 # One torch thread per process: several processes share a small machine.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help quickstart real-clips test lint bench lock clean distclean .venv
+.PHONY: help quickstart real-clips test lmms-test lint bench lock clean distclean .venv
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,9 +54,17 @@ real-clips: .venv ## the same job on real footage
 	$(PY) examples/real_clips/prepare.py
 	$(VENV)/bin/ffr-train configs/real_clips.yaml $(ARGS)
 
-test: .venv ## the whole test suite
+$(LMMS): requirements/lmms.lock | .venv
+	@echo "== lmms-eval, in a folder of its own beside the pinned packages"
+	@$(PIP) install $(PIP_ARGS) --quiet --no-deps --upgrade --target $(VENV)/lmms -r requirements/lmms.lock
+	@touch $@
+
+test: .venv $(LMMS) ## the whole test suite
 	@test -n "$$FFR_CHROMIUM" || $(PY) requirements/get_chromium.py $(VENV)/chromium
 	$(PY) -m pytest $(ARGS)
+
+lmms-test: .venv $(LMMS) ## the plug-in in the real lmms-eval, beside `ffr eval`
+	$(PY) -m pytest tests/integration/lmms_eval $(ARGS)
 
 lint: .venv ## ruff and mypy
 	$(PY) -m ruff check .

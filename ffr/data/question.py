@@ -57,6 +57,11 @@ class AskedQuestion(BaseModel):
             )
         return self
 
+    @property
+    def asked(self) -> AskedQuestion:
+        """The part a model may see: all of it."""
+        return self
+
 
 class ReferenceEvent(BaseModel):
     """Something that happens in the video, in seconds (spec video_r2 §6.1)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
-from ffr.data.question import Question
+from ffr.data.question import AskedQuestion, Question
 from ffr.errors import UserError
 from ffr.evaluate.reply import Asker, Reply
 from ffr.repair.concurrency import gather_or_raise
@@ -13,13 +14,13 @@ __all__ = ["Batch", "ask_batches", "cut"]
 
 Batch = tuple[int, Sequence[Question]]
 """Number of a batch, and its questions."""
-OnBatch = Callable[[Batch, list[Reply]], Awaitable[None]]
+Asked = TypeVar("Asked", bound=AskedQuestion)
 
 _GIVE_UP = 8
 """Questions in a row without a response after which the model is taken for dead."""
 
 
-def cut(questions: Sequence[Question], size: int) -> list[Batch]:
+def cut(questions: Sequence[Asked], size: int) -> list[tuple[int, Sequence[Asked]]]:
     """Batches by position: which questions are asked together never depends on timing."""
     return [
         (number, questions[start : start + size])
@@ -28,7 +29,11 @@ def cut(questions: Sequence[Question], size: int) -> list[Batch]:
 
 
 async def ask_batches(
-    batches: Iterable[Batch], asker: Asker, on_batch: OnBatch, *, at_once: int
+    batches: Iterable[tuple[int, Sequence[Asked]]],
+    asker: Asker,
+    on_batch: Callable[[tuple[int, Sequence[Asked]], list[Reply]], Awaitable[None]],
+    *,
+    at_once: int,
 ) -> None:
     """Ask all batches.
 

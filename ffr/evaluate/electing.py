@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ffr.config.elect import ElectConfig
-from ffr.data.question import Question
+from ffr.data.question import AskedQuestion
 from ffr.elect.ask import ask
 from ffr.elect.candidate import RawCandidate
 from ffr.elect.record import CandidateRecord, ElectionRecord
@@ -41,11 +41,11 @@ class Electing:
         self._config = config
         self._gate = asyncio.Lock() if exclusive else contextlib.nullcontext()
 
-    async def ask(self, batch: Sequence[Question]) -> list[Reply]:
+    async def ask(self, batch: Sequence[AskedQuestion]) -> list[Reply]:
         """See ``Asker``; each question is an election of its own."""
         return await gather_or_raise(map(self._one, batch))
 
-    async def _one(self, question: Question) -> Reply:
+    async def _one(self, question: AskedQuestion) -> Reply:
         try:
             async with self._gate:
                 record = (await ask(question, self._root, self._source, self._config)).record

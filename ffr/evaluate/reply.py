@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ffr.data.question import Question
+from ffr.data.question import AskedQuestion
 from ffr.elect.candidate import RawCandidate
 from ffr.elect.record import ElectionRecord
 from ffr.elect.views import sequence_seed
@@ -45,7 +45,7 @@ class Reply:
 class Asker(Protocol):
     """Asks a model questions under one protocol."""
 
-    async def ask(self, batch: Sequence[Question]) -> list[Reply]:
+    async def ask(self, batch: Sequence[AskedQuestion]) -> list[Reply]:
         """One reply per question, in order; what fails for one question is its ``failure``."""
         ...
 

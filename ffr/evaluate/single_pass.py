@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 
 from ffr.config.protocol import SamplingSection
-from ffr.data.question import Question, option_letters
+from ffr.data.question import AskedQuestion, Question, option_letters
 from ffr.elect.candidate import RawCandidate
 from ffr.elect.source import Request, Sampling, Source
 from ffr.errors import FfrError
@@ -47,7 +47,7 @@ class SinglePass:
         self._teacher = teacher
         self._gate = asyncio.Lock() if exclusive else contextlib.nullcontext()
 
-    async def ask(self, batch: Sequence[Question]) -> list[Reply]:
+    async def ask(self, batch: Sequence[AskedQuestion]) -> list[Reply]:
         """See ``Asker``; the whole batch is generated together."""
         shown = await gather_or_raise(map(self._prompt, batch))
         asked = [
@@ -87,7 +87,7 @@ class SinglePass:
             raw if raw.error is None else Failure(kind="endpoint", detail=raw.error) for raw in raws
         ]
 
-    async def _prompt(self, question: Question) -> Reply:
+    async def _prompt(self, question: AskedQuestion) -> Reply:
         try:
             patch_id, prompt = await self._render(question)
         except _NoEvidenceError as error:
@@ -98,9 +98,11 @@ class SinglePass:
             return Reply(failure=Failure(kind="prompt", detail=_words(error)))
         return Reply(prompt=prompt, patch_id=patch_id)
 
-    async def _render(self, question: Question) -> tuple[str | None, StudentPrompt]:
+    async def _render(self, question: AskedQuestion) -> tuple[str | None, StudentPrompt]:
         if self._teacher is None:
             return None, await self._renderer.question(question.asked)
+        if not isinstance(question, Question):
+            raise _NoEvidenceError("no patch: teachers are asked about questions with gold answers")
         wrong = stand_in_answer(question)
         diagnosis = await self._teacher.diagnose(
             FailedRollout(question, f"<think></think><answer>{wrong}</answer>", wrong)
@@ -110,7 +112,7 @@ class SinglePass:
             raise _NoEvidenceError(f"no patch: {patch.reason}: {patch.detail}")
         return patch.patch_id, await self._renderer.patched(question.asked, patch)
 
-    def _sampling_of(self, question: Question) -> Sampling:
+    def _sampling_of(self, question: AskedQuestion) -> Sampling:
         given = self._sampling
         return Sampling(
             given.temperature, given.top_p, given.max_new_tokens,

@@ -92,7 +92,8 @@ def test_several_turns_are_named_not_cut(tmp_path):
         questions_of(source, VideoR2())
 
 
-HEADER = "video_id,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4".split(",")
+HEADER = ["video_id", "frame_count", "width", "height", "question", "answer", "qid", "type",
+          "a0", "a1", "a2", "a3", "a4"]  # fmt: skip
 CSV = [
     ["10001787725", "1000", "640", "480", "why did she wave", "to greet", "1", "CW", "to hide",
      "to greet", "to run", "to eat, sleep", "3"],
