@@ -106,6 +106,19 @@ def test_everything_happened(whole_run: Path) -> None:
         assert 0.0 <= summary["accuracy"][key] <= 1.0
 
 
+def test_every_stage_logs_to_tensorboard(whole_run: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def steps(stage: str, tag: str) -> list[int]:
+        events = EventAccumulator(str(whole_run / "tensorboard" / stage))
+        events.Reload()
+        return [event.step for event in events.Scalars(tag)]
+
+    assert steps("sft", "train/loss") == list(range(1, 41))
+    assert steps("grpo", "accuracy/first_pass") == [1, 2, 3, 4]
+    assert steps("eval", "eval/accuracy") == [0, 4]
+
+
 def test_repaired_rows_keep_their_context_and_the_group_stays_whole(whole_run: Path) -> None:
     records = RunFolder.open(whole_run).read_all()
     assert {record.step for record in records} == {1, 2, 3, 4}
