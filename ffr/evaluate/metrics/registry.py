@@ -104,4 +104,4 @@ def build_metrics(context: MetricContext) -> dict[str, Metric]:
 
 
 def _load_shipped() -> None:
-    from ffr.evaluate.metrics import citations, claims, tac  # noqa: F401 - they register
+    from ffr.evaluate.metrics import citations, claims, grounding, tac  # noqa: F401 - they register
