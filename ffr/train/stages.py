@@ -56,13 +56,8 @@ class Stages:
         if latest_step(checkpoints) != steps:
             resumed = self._set_resume("sft", tree, checkpoints, steps)
             self._write_tree("sft", tree)
-            devices = self._config.hardware.devices_per_node
-            self._process(
-                "sft", steps,
-                ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={devices}",
-                 "-m", "ffr.train.verl.sft_main", str(self._folder.path)],
-                checkpoints, resumed,
-            )
+            arguments = [*_sft_module(self._config), str(self._folder.path)]
+            self._process("sft", steps, arguments, checkpoints, resumed)
         made = step_folder(checkpoints, steps) / "huggingface"
         if self._config.sft.lora is not None:  # what comes next loads ordinary checkpoints
             made = call_apart(_merge, made, made.with_name("merged"))
@@ -198,6 +193,15 @@ def _merge(folder: Path, target: Path) -> Path:
     from student.lora import write_merged
 
     return target if write_merged(folder, target) else folder
+
+
+def _sft_module(config: RunConfig) -> list[str]:
+    """torchrun on one node; on several, Ray starts the ranks."""
+    if config.hardware.nodes > 1:
+        return ["-m", "ffr.train.verl.sft_cluster"]
+    devices = config.hardware.devices_per_node
+    return ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={devices}",
+            "-m", "ffr.train.verl.sft_main"]  # fmt: skip
 
 
 def _evaluated(path: Path, questions: int) -> bool:

@@ -301,6 +301,14 @@ def _sft_values(
     on_cpu = hardware.platform == "cpu"
     precision, _ = _DTYPES[student.dtype]
     horizon = sft.schedule_steps or sft.steps
+    ranks = hardware.nodes * hardware.devices_per_node
+    if sft.batch_size % ranks:  # verl would train on fewer records a step without a word
+        raise UserError(
+            f"sft.batch_size={sft.batch_size} cannot be shared by {ranks} ranks (hardware.nodes x "
+            f"devices_per_node); make it a multiple of {ranks}"
+        )
+    share = sft.batch_size // ranks
+    micro = max(n for n in range(1, min(sft.micro_batch_size, share) + 1) if share % n == 0)
     return {
         "model": {
             "path": str(model),
@@ -326,7 +334,7 @@ def _sft_values(
             "train_files": str(records),
             "val_files": None,
             "train_batch_size": sft.batch_size,
-            "micro_batch_size_per_gpu": sft.micro_batch_size,
+            "micro_batch_size_per_gpu": micro,
             "use_dynamic_bsz": False,
             "max_length": student.max_prompt_tokens + student.max_response_tokens
             + sft.train_line_break,

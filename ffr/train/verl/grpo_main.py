@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 
 from ffr.run.folder import RunFolder
+from ffr.train.verl.cluster import check_cluster
 
 __all__ = ["FfrTaskRunner", "main"]
 
@@ -21,6 +22,7 @@ class FfrTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):  # type: igno
         """Train to the end."""
         from ffr.train.verl import trainer  # noqa: F401
 
+        check_cluster(config)
         super().run(config)
 
 

@@ -204,7 +204,8 @@ def local_ray() -> None:
     import ray
 
     OPEN.callback(ray.shutdown)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False,
+             configure_logging=False)  # fmt: skip
 
 
 @pytest.fixture(scope="package")

@@ -169,6 +169,25 @@ def test_workers_count_for_each_node_and_several_nodes_join_a_cluster():
 
 
 @pytest.mark.parametrize(
+    ("batch", "most", "ranks", "micro"), [(32, 32, 1, 32), (32, 32, 2, 16), (32, 12, 2, 8),
+                                          (6, 4, 1, 3), (5, 4, 1, 1)]
+)  # fmt: skip
+def test_sft_micro_batches_divide_a_ranks_share(batch, most, ranks, micro):
+    """verl asserts that they do, and would drop what ranks cannot share."""
+    from ffr.train.verl.compose import sft_tree
+
+    words = [f"sft.batch_size={batch}", f"sft.micro_batch_size={most}", f"hardware.nodes={ranks}"]
+    run = Path("/nowhere")
+    paths = {"model": run, "records": run, "media_root": run, "run_dir": run, "checkpoints": run,
+             "patch_media": run}  # fmt: skip
+    tree = sft_tree(shipped("quickstart.yaml", *words), **paths)
+    assert tree.data.micro_batch_size_per_gpu == micro
+    assert tree.data.train_batch_size == batch
+    with pytest.raises(UserError, match=rf"sft\.batch_size={batch} cannot be shared by 7 ranks"):
+        sft_tree(shipped("quickstart.yaml", *words, "hardware.nodes=7"), **paths)
+
+
+@pytest.mark.parametrize(
     ("key", "unknown"),
     [
         ("actor_rollout_ref.actor.optim.lrr", "actor_rollout_ref.actor.optim.lrr"),

@@ -115,7 +115,8 @@ def engine(
     tree = grpo_tree(config, paths)
     OmegaConf.resolve(tree)
     variables = dict(tree.ray_kwargs.ray_init.runtime_env.env_vars)
-    ray.init(num_cpus=4, include_dashboard=False, runtime_env={"env_vars": variables})
+    ray.init(address="local", num_cpus=4, include_dashboard=False,
+             runtime_env={"env_vars": variables})  # fmt: skip
     vllm_cpu_metadata.install()
     from ffr.train.verl.vllm_cpu_server import VllmCpuServer
 
