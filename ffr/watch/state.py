@@ -31,6 +31,7 @@ Status = Literal["starting", "running", "ok", "stopped", "failed", "gone"]
 """``gone``: no summary was written, and the launching process is not there any more."""
 _HISTORY = 400
 _GROUPS = 12
+_PATIENCE_S = 120.0
 _TAIL_BYTES = 8_000_000
 """How much of a long file is read at first: several thousand steps of metrics."""
 
@@ -113,6 +114,7 @@ class RunWatch:
             self._take_event(event)
         for line in self._metrics.read():
             self._take_metrics(line)
+        self._read_finished(self.folder.path / "stages.json")
         self._read_groups()
         self._read_end(now)
 
@@ -171,7 +173,8 @@ class RunWatch:
         if not self.over and (current := self.stage) is not None and current.changed:
             each = current.pace.seconds_per_step or 0.0
             waited = (time.time() if now is None else now) - current.changed
-            silent = waited if waited > max(120.0, 5 * each) and not current.done else None
+            patience = max(_PATIENCE_S if current.step else 3 * _PATIENCE_S, 5 * each)
+            silent = waited if waited > patience and not current.done else None
         return alerts(list(stage.lines) if stage else [], self._events, silent)
 
     def _read_launch(self) -> None:
@@ -238,13 +241,19 @@ class RunWatch:
                 record = GroupRecord.model_validate(line)
             except ValidationError:
                 continue
-            if record.mode == "train":
+            if record.mode == "train" and self._counts(record):
                 self.groups.append(group_line(record))
+
+    def _counts(self, record: GroupRecord) -> bool:
+        """Whether the present launch leaves the record in force: it may repeat steps."""
+        stage = self.stages.get("grpo")
+        if stage is None or stage.done or (record.step or 0) <= stage.resumed:
+            return True
+        return record.attempt == self._attempt
 
     def _read_end(self, now: float) -> None:
         attempts, _ = read_lines(self.folder.path / "attempts.jsonl")
         began = _number(attempts[-1].get("time")) if attempts else 0.0
-        self._read_finished(self.folder.path / "stages.json")
         self.seconds = max(now - began, 0.0) if began else 0.0
         path = self.folder.summary_path
         if path.is_file() and path.stat().st_mtime >= began:

@@ -177,6 +177,11 @@ def test_a_resumed_run_counts_repeated_steps_once(run, watched):
     run.begin("grpo", 5, resumed=2)
     watched.refresh()
     assert (watched.status, watched.stage.finished) == ("running", 2)
+    log = run.folder.rollout_log()
+    log.append(run.group(3, 1, group="s3q0"))  # of the launch before, which counts no more
+    log.append(run.group(3, 2, group="s3q1"))
+    watched.refresh()
+    assert [(g.step, g.size) for g in watched.groups] == [(3, 4)]
     run.step("grpo", 3, **{"reward/total/mean": 2.0})
     watched.refresh()
     assert watched.stage.finished == 3
