@@ -21,6 +21,7 @@ from ffr.run.manifest import file_hash, git_commit, package_versions
 __all__ = ["checkpoint_identity", "endpoint_identity", "evaluation_manifest"]
 
 _WEIGHTS = {".safetensors", ".bin"}
+_NO_NAMES = {"actor", "huggingface"}  # verl's folders below a step
 _SETTINGS = {".json", ".jinja", ".txt", ".model"}
 
 
@@ -50,6 +51,8 @@ def evaluation_manifest(
         UserError: the data file was changed after its manifest was written.
     """
     judge = protocol.judge
+    # Where a model lies is not what it is; a checkpoint's name is only that of its folder.
+    elsewhere = {"base_url", "path"} | ({"name"} if model["kind"] == "checkpoint" else set())
     return {
         "schema_version": 1,
         "identity": {
@@ -64,7 +67,7 @@ def evaluation_manifest(
             },
             "data_sha256": dataset_sha256(questions),
             "items": len(questions),
-            "model": {k: v for k, v in model.items() if k not in ("base_url", "path")},
+            "model": {k: v for k, v in model.items() if k not in elsewhere},
             "execution": dict(execution),
         },
         "protocol_name": protocol.name,
@@ -98,7 +101,7 @@ def checkpoint_identity(folder: Path) -> dict[str, Any]:
     settings = [p for p in files if p.suffix in _SETTINGS]
     return {
         "kind": "checkpoint",
-        "name": folder.resolve().name,
+        "name": _name(folder.resolve()),
         "path": str(folder),
         "weights_sha256": _folder_hash(folder, weights),
         "settings_sha256": _folder_hash(folder, settings),
@@ -110,6 +113,13 @@ def endpoint_identity(base_url: str | None, model: str) -> dict[str, Any]:
     parts = urlsplit(base_url or "")
     where = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
     return {"kind": "endpoint", "name": model, "base_url": where}
+
+
+def _name(folder: Path) -> str:
+    """``grpo/global_step_60`` for a run's checkpoints, else the folder's own name."""
+    while folder.name in _NO_NAMES and folder.parent.name:
+        folder = folder.parent
+    return "/".join(folder.parts[-2:]) if folder.name.startswith("global_step_") else folder.name
 
 
 def _folder_hash(folder: Path, files: Sequence[Path]) -> str:

@@ -135,6 +135,7 @@ def test_a_checkpoint_is_known_by_its_bytes(tmp_path):
         (folder / "model.safetensors").write_bytes(b"weights")
     one, two = (checkpoint_identity(tmp_path / n) for n in ("a", "b"))
     assert one["weights_sha256"] == two["weights_sha256"]
+    assert (one["name"], two["name"]) == ("a", "b")
     (tmp_path / "b" / "model.safetensors").write_bytes(b"weighty")
     two = checkpoint_identity(tmp_path / "b")
     assert one["weights_sha256"] != two["weights_sha256"]
@@ -144,6 +145,23 @@ def test_a_checkpoint_is_known_by_its_bytes(tmp_path):
         checkpoint_identity(tmp_path / "a")
     with pytest.raises(UserError, match=r"no config.json"):
         checkpoint_identity(tmp_path)
+
+
+def test_a_checkpoint_may_move_and_has_a_telling_name(tmp_path, manifest):
+    identities = []
+    for place in ("r/grpo/global_step_60/actor/huggingface", "elsewhere/best"):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"weights")
+        identities.append(checkpoint_identity(folder))
+    assert [i["name"] for i in identities] == ["grpo/global_step_60", "best"]
+    data = tmp_path / "data.jsonl"
+    one, two = (
+        evaluation_manifest(load_protocol("demo"), QUESTIONS, data, i, {}) for i in identities
+    )
+    assert one["identity"] == two["identity"]
+    assert one["model"] != two["model"]
 
 
 class Flaky:
