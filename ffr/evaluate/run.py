@@ -117,7 +117,10 @@ async def _run(
             judge = build_judge(job.protocol.judge)
             stack.push_async_callback(judge.aclose)
         metrics = build_metrics(
-            MetricContext(job.protocol, job.media_root, judge, model.generator, model.renderer)
+            MetricContext(
+                job.protocol, job.media_root, judge, model.generator, model.renderer,
+                videos=[question.video for question in job.questions],
+            )
         )
 
         async def keep(batch: Batch, replies: list[Reply]) -> None:

@@ -76,6 +76,13 @@ def _rows(scores: Mapping[str, Any]) -> Iterator[Row]:
     vas = scores["metrics"].get("vas_j")
     if vas is not None:
         yield ("VAS-J", f"{vas['vas']['n']:.0f}", *_cells(vas["vas"], 1.0), "", "")
+    looked = scores["metrics"].get("vas_a")
+    if looked is not None:
+        yield ("VAS-A", f"{looked['vas']['n']:.0f}", *_cells(looked["vas"], 1.0), "", "")
+    for kind, found in scores["metrics"].get("vas_c", {}).items():
+        for key, name in (("reliance", "reliance"), ("accuracy_drop", "accuracy drop")):
+            value = found[key]
+            yield (f"VAS-C {kind}: {name}", f"{value['n']:.0f}", *_cells(value, 1.0), "", "")
 
 
 def _row(name: str, accuracy: Mapping[str, Any], score: Mapping[str, Any]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rewards.video_r2.vas_attention import AttentionScore, attention_score
@@ -17,7 +18,7 @@ __all__ = ["vas_a"]
 def vas_a(
     student: ForcedStudent,
     prompt: StudentPrompt,
-    response: str,
+    response: str | Sequence[int],
     *,
     tokens: Literal["think", "response"] = "think",
     layer: int = -1,
@@ -27,7 +28,7 @@ def vas_a(
     Args:
         student: whose attention is read.
         prompt: what it was shown.
-        response: what it, or anybody, answered.
+        response: what it, or anybody, answered: the tokens as sampled, or the text.
         tokens: those of the reasoning (Video-R2's figure), or all, end token included.
         layer: decoder layer; the last by default.
 
@@ -39,7 +40,7 @@ def vas_a(
         UserError: the model's attention cannot be read, or the prompt is too long.
         ValueError: the response writes a control token.
     """
-    ids = student.response_ids(response)
+    ids = student.response_ids(response) if isinstance(response, str) else tuple(response)
     wanted = range(len(ids)) if tokens == "response" else think_tokens(
         ids, student.processor.decode
     )  # fmt: skip

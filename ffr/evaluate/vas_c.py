@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +73,7 @@ async def vas_c(
     answer: Answer,
     *,
     student: ForcedStudent | None = None,
+    response_ids: Sequence[int] = (),
     encoder: SentenceEncoder | None = None,
     tar: TarConfig | None = None,
 ) -> CounterfactualRow:
@@ -86,6 +87,7 @@ async def vas_c(
         answer: the model that gave the response.
         student: when given, also how much less likely it finds the *response* without the video:
             two forward passes.
+        response_ids: its tokens as sampled; else those of its text.
         encoder: when given, also the drop in TAR.
         tar: of TAR and of the tolerance for cited times; ``None``: the defaults.
 
@@ -103,16 +105,16 @@ async def vas_c(
         tars = (before, after)
     log_probs: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     if student is not None:
-        log_probs = await asyncio.to_thread(_log_probs, student, prompt, replaced, response)
+        ids = tuple(response_ids) or student.response_ids(response)
+        log_probs = await asyncio.to_thread(_log_probs, student, prompt, replaced, ids)
     return counterfactual_row(
         question, ours, theirs, tars=tars, log_probs=log_probs, tolerance_s=tar.tolerance_s
     )
 
 
 def _log_probs(
-    student: ForcedStudent, prompt: StudentPrompt, replaced: StudentPrompt, response: str
+    student: ForcedStudent, prompt: StudentPrompt, replaced: StudentPrompt, ids: tuple[int, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    ids = student.response_ids(response)
     before, after = (
         student.log_probs(student.processor.encode(p), ids) for p in (prompt, replaced)
     )

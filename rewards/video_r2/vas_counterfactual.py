@@ -16,7 +16,7 @@ from rewards.accuracy import accuracy
 from rewards.video_r2.agreement import same_conclusion
 from rewards.video_r2.events import TimedEvent
 from rewards.video_r2.matching import gap_s, maximum_matching
-from rewards.video_r2.resampling import Estimate, Pair, macro_ratio, ratio
+from rewards.video_r2.resampling import Estimate, Pair, macro_ratio, merged, ratio
 from rewards.video_r2.timestamps import extract_times
 from student.parse import ParsedResponse
 
@@ -119,18 +119,25 @@ def counterfactual_row(
 
 
 def counterfactual_report(
-    rows: Sequence[CounterfactualRow], *, seed: int = 0, resamples: int = 2000
-) -> CounterfactualReport:
+    rows: Sequence[CounterfactualRow], *, clusters: Sequence[str] | None = None, seed: int = 0,
+    resamples: int = 2000,
+) -> CounterfactualReport:  # fmt: skip
     """Sum up; a quantity without any row is not available, never 0.
 
     Args:
         rows: one a question.
+        clusters: name of each row's cluster (its video), which is resampled as a whole.
         seed: of the bootstrap.
         resamples: of the bootstrap.
     """
 
     def mean(of: Callable[[CounterfactualRow], float | None], scale: float = 100.0) -> Estimate:
-        return ratio(_pairs(rows, of, scale), seed=seed, resamples=resamples)
+        names = clusters
+        if names is not None:
+            named = zip(names, rows, strict=True)
+            names = [name for name, row in named if of(row) is not None]
+        pairs = merged(_pairs(rows, of, scale), names)
+        return ratio(pairs, seed=seed, resamples=resamples)
 
     counts = Counter({"n": len(rows), "no_answer": sum(r.answer_changed is None for r in rows)})
     return CounterfactualReport(

@@ -48,6 +48,7 @@ class MetricContext:
             (``student.generate.BatchGenerator``, held by its lock while it generates);
             ``None`` behind an endpoint.
         renderer: makes prompts for that model (``ffr.repair.renderer.Renderer``).
+        videos: of all questions of the evaluation, in order.
     """
 
     protocol: EvalProtocol
@@ -55,6 +56,7 @@ class MetricContext:
     judge: Judge | None = None
     generator: Any = None
     renderer: Any = None
+    videos: Sequence[str] = ()
 
 
 class Metric(Protocol):
@@ -104,4 +106,11 @@ def build_metrics(context: MetricContext) -> dict[str, Metric]:
 
 
 def _load_shipped() -> None:
-    from ffr.evaluate.metrics import citations, claims, grounding, tac  # noqa: F401 - they register
+    from ffr.evaluate.metrics import (  # noqa: F401 - they register
+        attention,
+        citations,
+        claims,
+        counterfactual,
+        grounding,
+        tac,
+    )

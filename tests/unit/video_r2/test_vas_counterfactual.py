@@ -115,6 +115,11 @@ def test_report() -> None:
     assert found.log_prob_drop.value == pytest.approx(2.0)
     assert found.reliance.low is not None
     assert found.reliance.low <= 200 / 3
+    by_video = counterfactual_report(rows, clusters=["a", "a", "b", "b"])
+    assert by_video.reliance.value == found.reliance.value
+    assert by_video.tar_drop.value == found.tar_drop.value
+    one_video = counterfactual_report(rows, clusters=["a"] * 4)
+    assert one_video.reliance.low == one_video.reliance.high
     macro = macro_reliance({"a": rows[:1], "b": rows[1:2], "c": rows[3:]})
     assert (macro.value, macro.n_unavailable) == (50.0, 1)
 
