@@ -18,6 +18,8 @@ __all__ = ["StageFailedError", "run_stage_process"]
 
 _POLL_S = 0.5
 _GRACE_S = 20.0
+_RAY_SAYS = ("class_name: ", "ip: ", "The actor is dead because", "The actor died because")
+"""Beginnings of the lines in which Ray tells, below the error, who died and why."""
 
 
 class StageFailedError(FfrError):
@@ -120,8 +122,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def _last_words(log: Path, begin: int) -> str:
     """The last line of the log from byte ``begin`` on that looks like an error's message."""
     lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-400:]
-    for line in reversed(lines):
-        text = line.strip()
+    for at in reversed(range(len(lines))):
+        text = lines[at].strip()
         if any(mark in text for mark in ("Error: ", "Exception: ")):
-            return text[:500]
+            more = (line.strip() for line in lines[at + 1 : at + 12])
+            return " ".join([text, *(line for line in more if line.startswith(_RAY_SAYS))])[:500]
     return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "it said nothing")

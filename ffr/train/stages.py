@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,13 +20,15 @@ from ffr.train.loggers import logger_environment
 from ffr.train.prepare import Inputs
 from ffr.train.progress import StageProgress
 from ffr.train.resume import resume_from
-from ffr.train.stage_process import run_stage_process
+from ffr.train.stage_process import StageFailedError, run_stage_process
 from ffr.train.stage_state import StageState
 from ffr.train.stop import StopFlag
 from ffr.train.track_evaluation import track_evaluation
 from ffr.train.trees import composed_grpo, composed_sft
 
 __all__ = ["Stages"]
+
+_FULL = 20_000_000  # bytes
 
 
 class Stages:
@@ -175,10 +178,14 @@ class Stages:
                 ask_to_stop=flag.ask if checkpoints else None,
                 stop_grace_s=self._config.hardware.stop_grace_s,
             )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StageFailedError):
             if checkpoints:
                 step = latest_step(checkpoints)
                 print(f"{stage}: saved up to step {step or 0} of {total}", file=sys.stderr)
+            free = shutil.disk_usage(self._folder.path).free
+            if free < _FULL:  # then the log may lack the reason
+                print(f"the disk of {self._folder.path} is full ({free / 1e6:.1f} MB free); "
+                      "free space there first", file=sys.stderr)  # fmt: skip
             raise
         finally:
             self._state.record(

@@ -207,6 +207,25 @@ def test_a_killed_launcher_takes_the_stage_with_it(stage):
     assert gone_within(pid, 10.0)
 
 
+def test_who_died_and_why_is_part_of_the_line(stage):
+    """Ray tells it on lines of their own below the error."""
+    with pytest.raises(StageFailedError) as failed:
+        stage.run("""
+            print("ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing.")
+            print("\\tclass_name: WorkerDict")
+            print("\\tactor_id: 12b8")
+            print("\\tip: 10.0.0.7")
+            print("The actor is dead because its node has died. Node Id: 5f")
+            print("something else")
+            raise SystemExit(1)
+        """)
+    assert str(failed.value).startswith(
+        "grpo ended with code 1 after step 0: ray.exceptions.ActorDiedError: The actor died "
+        "unexpectedly before finishing. class_name: WorkerDict ip: 10.0.0.7 The actor is dead "
+        "because its node has died. Node Id: 5f; log: "
+    )
+
+
 SAVING_STAGE = """
     import json, os, time
     from pathlib import Path
