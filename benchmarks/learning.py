@@ -168,8 +168,7 @@ def evaluate(root: Path, jobs: list[Job], start: Path) -> None:
                         teacher if with_patch else None, exclusive=True,
                     )
                     rows = await answer_all(
-                        group, asker, reward=config.reward, batch_size=100, at_once=2,
-                        mode="patched" if with_patch else "plain",
+                        group, asker, protocol_of_run(config), batch_size=100, at_once=2
                     )
                     right = [bool(row.right) for row in rows if row.right is not None]
                     result[name] = sum(right) / len(right)

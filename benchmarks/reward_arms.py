@@ -162,7 +162,7 @@ def evaluate(root: Path, models: Sequence[tuple[Path, Path]]) -> None:
                 _Grey(renderer) if grey else renderer, student.source, sampling, exclusive=True
             )
             rows = asyncio.run(answer_all(
-                questions, asker, reward=config.reward, batch_size=100, at_once=2
+                questions, asker, protocol_of_run(config), batch_size=100, at_once=2
             ))  # fmt: skip
             pairs = [(q, row.response) for q, row in zip(questions, rows, strict=True)]
             result[name] = scores(pairs, renderer.processor.count_tokens)

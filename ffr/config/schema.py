@@ -124,6 +124,11 @@ class EvalConfig(Config):
     limit: Annotated[int, Field(ge=1)] | None = None
     before: bool = True
     """Also evaluate the checkpoint GRPO started from."""
+    before_sft: bool = False
+    """Also evaluate the student as it was before SFT."""
+    metrics: tuple[str, ...] = ()
+    """Further measures beside accuracy, as ``ffr eval`` names them: ``tac``, ``citations``,
+    ``vas_a``, ``vas_c``, ``vas_j``. A text judge is the reward's."""
 
 
 _VLLM_CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ffr.config.protocol import EvalProtocol, FramesSection, PromptSection, SamplingSection
-from ffr.config.rewards import RewardConfig
 from ffr.config.schema import RunConfig
 from ffr.data.question import Question
 from ffr.evaluate.drive import Batch, ask_batches, cut
-from ffr.evaluate.records import EvalRow, Mode
+from ffr.evaluate.make_row import make_row
+from ffr.evaluate.metrics.registry import Metric
 from ffr.evaluate.reply import Asker, Reply
-from ffr.evaluate.score_item import score_response
+from ffr.evaluate.rows import ItemRow
 
 __all__ = ["evaluate", "protocol_of_run"]
 
@@ -19,20 +19,20 @@ __all__ = ["evaluate", "protocol_of_run"]
 async def evaluate(
     questions: Sequence[Question],
     asker: Asker,
+    protocol: EvalProtocol,
     *,
-    reward: RewardConfig,
-    mode: Mode = "plain",
+    metrics: Mapping[str, Metric] | None = None,
     batch_size: int = 1,
     at_once: int = 1,
-    on_row: Callable[[EvalRow], None] = lambda _row: None,
-) -> list[EvalRow]:
+    on_row: Callable[[ItemRow], None] = lambda _row: None,
+) -> list[ItemRow]:
     """One row per question, in their order.
 
     Args:
         questions: asked in this order.
         asker: the model, with or without patches.
-        reward: whose scorers decide what is right.
-        mode: what rows are called.
+        protocol: whose scorers decide what is right.
+        metrics: what else is measured, by name.
         batch_size: questions asked together.
         at_once: batches under way.
         on_row: told of every row as soon as its batch is done.
@@ -40,13 +40,14 @@ async def evaluate(
     Raises:
         UserError: the model broke down on many questions in a row.
     """
-    rows: dict[int, EvalRow] = {}
+    rows: dict[int, ItemRow] = {}
 
     async def keep(batch: Batch, replies: list[Reply]) -> None:
+        first = batch[0] * batch_size
         for offset, (question, reply) in enumerate(zip(batch[1], replies, strict=True)):
-            row = _row(question, reply, reward, mode)
-            rows[batch[0] * batch_size + offset] = row
-            on_row(row)
+            index = first + offset
+            rows[index] = await make_row(index, question, reply, protocol, metrics or {})
+            on_row(rows[index])
 
     await ask_batches(cut(questions, batch_size), asker, keep, at_once=at_once)
     return [rows[index] for index in range(len(questions))]
@@ -70,22 +71,6 @@ def protocol_of_run(config: RunConfig) -> EvalProtocol:
         sampling=SamplingSection(max_new_tokens=student.max_response_tokens, seed=config.seed),
         max_prompt_tokens=student.max_prompt_tokens,
         scoring=config.reward.mode,
+        metrics=config.eval.metrics,
+        judge=config.reward.judge if config.eval.metrics else None,
     )  # fmt: skip
-
-
-def _row(question: Question, reply: Reply, reward: RewardConfig, mode: Mode) -> EvalRow:
-    row = EvalRow(
-        question_id=question.id, family=question.family, mode=mode, patch_id=reply.patch_id
-    )
-    if reply.failure is not None or reply.raw is None:
-        why = reply.failure.detail if reply.failure else "no response"
-        return row.model_copy(update={"skipped": why})
-    scored = score_response(question, reply.raw.text, scoring=reward.mode)
-    return row.model_copy(
-        update={
-            "response": reply.raw.text,
-            "answer": scored.answer,
-            "right": scored.right,
-            "well_formed": scored.well_formed,
-        }
-    )

@@ -18,8 +18,11 @@ from ffr.config.load import dump_config, load_config
 from ffr.data.question import Question
 from ffr.evaluate.checkpoint import open_student
 from ffr.evaluate.evaluator import evaluate, protocol_of_run
-from ffr.evaluate.records import EvalRow, accuracy_by_family
+from ffr.evaluate.metrics.registry import MetricContext, build_metrics
+from ffr.evaluate.records import measures_by_family
+from ffr.evaluate.rows import ItemRow, items_bytes
 from ffr.evaluate.single_pass import SinglePass
+from ffr.judge.build import build_judge
 from ffr.patches.files import write_atomic
 from ffr.patches.store import PatchStore, local_image_cache
 from ffr.run.folder import RunFolder
@@ -38,7 +41,7 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
     questions = questions[: config.eval.limit]
     done, right = 0, 0
 
-    def note(row: EvalRow) -> None:
+    def note(row: ItemRow) -> None:
         nonlocal done, right
         done, right = done + 1, right + bool(row.right)
         if done % 20 == 0 or done % len(questions) == 0:
@@ -54,30 +57,34 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
             device=config.hardware.platform, frame_cache=paths["frame_cache"],
             patch_media=PatchStore(paths["store"], cache=cache).media,
         )  # fmt: skip
-        patched = name.startswith("patched_")
         teacher = None
-        if patched:
+        if name.startswith("patched_"):
             teacher = build_teacher(
                 config.teacher, config.store, store_dir=paths["store"],
                 media_root=paths["media_root"], base_url=paths.get("teacher_base_url"),
             )
+        judge = build_judge(protocol.judge) if protocol.judge is not None else None
         try:
             asker = SinglePass(
                 student.renderer, student.source, protocol.sampling, teacher, exclusive=True
             )
+            metrics = build_metrics(MetricContext(
+                protocol, Path(paths["media_root"]), judge, student.generator, student.renderer
+            ))  # fmt: skip
             # The next batch is read and shown to the teacher while this one is generated.
             rows = await evaluate(
-                questions, asker, reward=config.reward, mode="patched" if patched else "plain",
-                batch_size=config.eval.batch_size, at_once=2, on_row=note,
+                questions, asker, protocol, metrics=metrics, batch_size=config.eval.batch_size,
+                at_once=2, on_row=note,
             )  # fmt: skip
         finally:
             await student.source.aclose()
-            if teacher is not None:
-                await teacher.aclose()
+            for other in (teacher, judge):
+                if other is not None:
+                    await other.aclose()
         out = folder.path / "eval" / f"{name}.jsonl"
         # In the order of the questions, whatever order they were answered in.
-        write_atomic(out, "".join(row.model_dump_json() + "\n" for row in rows).encode())
-        table = accuracy_by_family(rows, "patched" if patched else "plain")
+        write_atomic(out, items_bytes(rows))
+        table = measures_by_family(rows, metrics)
         write_atomic(out.with_suffix(".json"), json.dumps(table).encode())
 
 

@@ -1,52 +1,44 @@
-"""One line per evaluated question, and what they add up to."""
+"""What the rows of a run's evaluation add up to: ``eval/NAME.json``, by family."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from ffr.evaluate.metrics.registry import Metric
+from ffr.evaluate.rows import ItemRow
 
-__all__ = ["EvalRow", "Mode", "accuracy_by_family"]
-
-Mode = Literal["plain", "patched"]
+__all__ = ["measures_by_family"]
 
 
-class EvalRow(BaseModel):
-    """One question answered once.
+def measures_by_family(
+    rows: Iterable[ItemRow], metrics: Mapping[str, Metric] | None = None
+) -> dict[str, dict[str, float]]:
+    """``{"all": {"accuracy", "n", "skipped", "tac_strict", ...}, family: ...}``.
 
-    Attributes:
-        mode: ``plain`` or ``patched`` (the same question with an evidence patch).
-        skipped: why there is no answer; such rows count as wrong nowhere and are reported.
+    Rows without a response count as wrong nowhere; ``skipped`` says how many there are. Of each
+    metric every number with an interval is a measure, named ``<metric>_<number>``; what has no
+    denominator is left out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    question_id: str
-    family: str
-    mode: Mode
-    response: str | None = None
-    answer: str | None = None
-    right: bool | None = None
-    well_formed: bool | None = None
-    patch_id: str | None = None
-    skipped: str | None = None
-
-
-def accuracy_by_family(rows: Iterable[EvalRow], mode: str) -> dict[str, dict[str, float]]:
-    """``{"all": {"accuracy", "n", "skipped"}, family: ...}`` for one mode; empty when none."""
-    groups: dict[str, list[EvalRow]] = defaultdict(list)
+    groups: dict[str, list[ItemRow]] = defaultdict(list)
     for row in rows:
-        if row.mode == mode:
-            groups["all"].append(row)
-            groups[row.family or "none"].append(row)
-    table = {}
+        groups["all"].append(row)
+        groups[row.family or "none"].append(row)
+    table: dict[str, dict[str, float]] = {}
     for name, members in sorted(groups.items()):
-        answered = [row for row in members if row.right is not None]
+        answered = [row for row in members if row.failure is None]
         table[name] = {
             "accuracy": sum(bool(r.right) for r in answered) / len(answered) if answered else 0.0,
             "n": float(len(answered)),
             "skipped": float(len(members) - len(answered)),
         }
+        for metric, measure in (metrics or {}).items():
+            table[name] |= _values(metric, measure.summarise(members))
     return table
+
+
+def _values(metric: str, summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, part in summary.items():
+        if isinstance(part, Mapping) and isinstance(part.get("value"), int | float):
+            yield f"{metric}_{name}", float(part["value"])

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 Status = Literal["ok", "stopped", "failed"]
-EVALUATIONS = ("before", "after", "patched_before", "patched_after")
+EVALUATIONS = ("before_sft", "before", "after", "patched_before", "patched_after")
 _ALL = "all"
 
 
@@ -43,6 +43,7 @@ class FamilyAccuracy(_Part):
         skipped: questions without an answer (unreadable media, no patch), all evaluations.
     """
 
+    before_sft: float | None = None
     before: float | None = None
     after: float | None = None
     patched_before: float | None = None
@@ -91,12 +92,17 @@ class StoreSummary(_Part):
 
 
 class Summary(_Part):
-    """A whole run; ``seconds`` is wall time over all launches."""
+    """A whole run; ``seconds`` is wall time over all launches.
+
+    ``measures`` has what else was measured on the test split, by name and evaluation
+    (``{"tac_strict": {"before": 0.97, "after": 0.95}}``).
+    """
 
     schema_version: Literal[1] = 1
     status: Status
     stages: dict[str, StageSummary]
     accuracy: Accuracy
+    measures: dict[str, dict[str, float]] = {}
     repair: RepairSummary
     trained: TrainedSummary
     tools: dict[str, ToolSummary]
@@ -117,8 +123,8 @@ def build_summary(
 
     Args:
         totals: over the group records that count.
-        evaluations: ``before``, ``after``, ``patched_before``, ``patched_after`` (those that
-            were made) to ``{"all" or family: {"accuracy", "n", "skipped"}}``.
+        evaluations: those of ``EVALUATIONS`` that were made, to
+            ``{"all" or family: {"accuracy", "n", "skipped", ...}}``.
         status: how the run ended.
         stages: stage name to ``seconds``, ``steps`` and ``done``.
         seconds: wall time.
@@ -133,6 +139,7 @@ def build_summary(
             for name, stage in stages.items()
         },
         accuracy=_accuracy(evaluations),
+        measures=_measures(evaluations),
         repair=RepairSummary(
             rollouts=totals.rollouts,
             failed=totals.failed,
@@ -207,6 +214,17 @@ def _accuracy(evaluations: Mapping[str, Mapping[str, Mapping[str, float]]]) -> A
         **_family(evaluations, _ALL),
         by_family={name: FamilyAccuracy(**_family(evaluations, name)) for name in families},
     )
+
+
+def _measures(
+    evaluations: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for name in EVALUATIONS:
+        for measure, value in evaluations.get(name, {}).get(_ALL, {}).items():
+            if measure not in ("accuracy", "n", "skipped"):
+                found.setdefault(measure, {})[name] = float(value)
+    return found
 
 
 def _family(

@@ -13,6 +13,10 @@ from ffr.run.summary import FamilyAccuracy, Summary
 __all__ = ["print_summary"]
 
 _DASH = "–"
+_COLUMNS = {
+    "before_sft": "before SFT", "before": "before", "after": "after",
+    "patched_before": "before, with patch", "patched_after": "after, with patch",
+}
 
 
 def print_summary(
@@ -29,6 +33,8 @@ def print_summary(
     accuracy = summary.accuracy
     if any(value is not None for value in _columns(accuracy)):
         console.print(_accuracy_table(summary))
+    if summary.measures:
+        console.print(_measures_table(summary))
     if summary.repair.rollouts:
         console.print(_training_table(summary))
     stages = " · ".join(f"{name} {stage.seconds:.0f} s" for name, stage in summary.stages.items())
@@ -42,15 +48,33 @@ def print_summary(
 def _accuracy_table(summary: Summary) -> Table:
     table = Table(title="Accuracy on the test split, greedy", title_justify="left")
     table.add_column("questions")
-    for name in ("n", "before", "after", "before, with patch", "after, with patch"):
-        table.add_column(name, justify="right")
+    table.add_column("n", justify="right")
+    shown = _shown(summary)
+    for name in shown:
+        table.add_column(_COLUMNS[name], justify="right")
     for family, values in sorted(summary.accuracy.by_family.items()):
-        table.add_row(family, str(values.n), *_cells(values))
+        table.add_row(family, str(values.n), *_cells(values, shown))
     table.add_section()
-    table.add_row("all", str(summary.accuracy.n), *_cells(summary.accuracy))
+    table.add_row("all", str(summary.accuracy.n), *_cells(summary.accuracy, shown))
     if summary.accuracy.skipped:
         table.caption = f"{summary.accuracy.skipped} evaluations skipped (see eval/)"
     return table
+
+
+def _measures_table(summary: Summary) -> Table:
+    table = Table(title="Other measures on the test split", title_justify="left")
+    table.add_column("measure")
+    shown = _shown(summary)
+    for name in shown:
+        table.add_column(_COLUMNS[name], justify="right")
+    for measure, values in sorted(summary.measures.items()):
+        table.add_row(measure, *(_cell(values.get(name)) for name in shown))
+    return table
+
+
+def _shown(summary: Summary) -> list[str]:
+    """Columns: a rare one only where it was asked for."""
+    return [n for n in _COLUMNS if n != "before_sft" or summary.accuracy.before_sft is not None]
 
 
 def _training_table(summary: Summary) -> Table:
@@ -80,11 +104,15 @@ def _training_table(summary: Summary) -> Table:
 
 
 def _columns(values: FamilyAccuracy) -> tuple[float | None, ...]:
-    return values.before, values.after, values.patched_before, values.patched_after
+    return tuple(getattr(values, name) for name in _COLUMNS)
 
 
-def _cells(values: FamilyAccuracy) -> list[str]:
-    return [_DASH if value is None else f"{value:.3f}" for value in _columns(values)]
+def _cells(values: FamilyAccuracy, shown: list[str]) -> list[str]:
+    return [_cell(getattr(values, name)) for name in shown]
+
+
+def _cell(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.3f}"
 
 
 def _number(value: int) -> str:

@@ -41,11 +41,13 @@ class Stages:
         self._config, self._folder, self._inputs = config, folder, inputs
         self._state, self._base_url, self._resume = state, teacher_base_url, resume
         self._environment = _environment(config)
+        self._untrained: Path | None = None
         self._before: Path | None = None
         self._after: Path | None = None
 
     def sft(self, model: Path) -> Path:
         """Teach the answer format; returns the checkpoint folder."""
+        self._untrained = model
         if done := self._state.finished("sft"):
             return Path(done["model"])
         assert self._inputs.sft is not None
@@ -110,10 +112,14 @@ class Stages:
         models = {"after": after}
         if self._config.eval.before and self._before is not None and self._before != after:
             models = {"before": self._before, "after": after}
+        if self._config.eval.before_sft and self._untrained is not None:
+            models = {"before_sft": self._untrained, **models}
         patched = self._config.eval.with_patches and self._config.teacher.kind != "none"
         jobs = [name + "=" + str(model) for name, model in models.items()]
         if patched:
-            jobs += [f"patched_{name}={model}" for name, model in models.items()]
+            jobs += [
+                f"patched_{name}={model}" for name, model in models.items() if name != "before_sft"
+            ]
         with self._inputs.test.open(encoding="utf-8") as lines:
             questions = sum(1 for _ in lines)
         questions = min(questions, self._config.eval.limit or questions)

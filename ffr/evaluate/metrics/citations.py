@@ -81,9 +81,10 @@ def cited_hits(
 
 
 def _events(question: Question) -> list[tuple[float, float]]:
-    if question.events:
-        return [(event.start_s, event.end_s) for event in question.events]
-    return [(span.start_s, span.end_s) for span in question.gold_spans]
+    """What the question is about, where the data says so; else everything that happens."""
+    if question.gold_spans:
+        return [(span.start_s, span.end_s) for span in question.gold_spans]
+    return [(event.start_s, event.end_s) for event in question.events]
 
 
 register_metric(NAME, CitationPrecision)

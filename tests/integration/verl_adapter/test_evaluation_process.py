@@ -12,7 +12,7 @@ import pytest
 
 from ffr.config.load import dump_config
 from ffr.evaluate.main import main
-from ffr.evaluate.records import EvalRow
+from ffr.evaluate.rows import read_items
 from ffr.run.folder import RunFolder
 from ffr.run.summary import write_summary
 
@@ -52,19 +52,17 @@ def test_two_evaluations_of_one_checkpoint(folder, checkpoint, stock_models):
     assert digest(folder.path / "rollouts") == {}
 
     rows = {
-        name: [EvalRow.model_validate_json(line)
-               for line in (folder.path / "eval" / f"{name}.jsonl").read_text().splitlines()]
+        name: read_items(folder.path / "eval" / f"{name}.jsonl")
         for name in ("after", "patched_after")
-    }  # fmt: skip
+    }
     for found in rows.values():
         assert [row.question_id for row in found] == ["q0", "lost", "q1"]
     plain = rows["after"]
-    assert "lost.mp4" in str(plain[1].skipped)
+    assert "lost.mp4" in str(plain[1].failure)
     assert plain[0].response is not None
     assert plain[0].right is False  # a random student
-    assert {row.mode for row in rows["patched_after"]} == {"patched"}
-    reasons = [row.skipped for row in rows["patched_after"]]  # nothing is stored
-    assert all(reason and "no patch: " in reason for reason in reasons), reasons
+    kinds = [row.failure.kind for row in rows["patched_after"] if row.failure]
+    assert kinds == ["no_patch"] * 3  # nothing is stored
     assert {row.patch_id for row in rows["patched_after"]} == {None}
 
     summary = write_summary(folder, status="ok", stages={}, seconds=1.0)

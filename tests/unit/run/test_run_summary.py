@@ -54,8 +54,8 @@ def test_summary_holds_what_scripts_rely_on(folder: RunFolder, make_group: Any) 
     assert (accuracy["n"], accuracy["skipped"]) == (10, 3)
     assert accuracy["by_family"]["temporal"]["after"] == 0.3
     assert accuracy["by_family"]["spatial"] == {
-        "before": None, "after": None, "patched_before": None, "patched_after": None,
-        "n": 0, "skipped": 3,
+        "before_sft": None, "before": None, "after": None, "patched_before": None,
+        "patched_after": None, "n": 0, "skipped": 3,
     }
     assert found["repair"] == {
         "rollouts": 8, "failed": 6, "teacher_calls": 2, "patches": 2, "succeeded": 2,
@@ -118,3 +118,22 @@ def test_repair_and_run_need_no_training_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_further_measures_stand_beside_accuracy(folder: RunFolder, make_group: Any) -> None:
+    fill(folder, make_group)
+    path = folder.path / "eval" / "after.json"
+    table = json.loads(path.read_text())
+    table["all"]["tac_strict"] = 0.75
+    path.write_text(json.dumps(table))
+    (folder.path / "eval" / "before_sft.json").write_text(
+        json.dumps({"all": {"accuracy": 0.0, "n": 10.0, "skipped": 0.0, "tac_strict": 0.0}})
+    )
+    made = write_summary(folder, status="ok", stages=STAGES, seconds=100.0)
+    assert made.measures == {"tac_strict": {"before_sft": 0.0, "after": 0.75}}
+    console = Console(file=io.StringIO(), width=100)
+    print_summary(made, folder, console=console)
+    shown = console.file.getvalue()
+    assert "before SFT" in shown
+    assert "tac_strict" in shown
+    assert "0.750" in shown

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ffr.config.protocol import SamplingSection
-from ffr.config.rewards import RewardConfig
+from ffr.config.protocol import EvalProtocol, SamplingSection
 from ffr.config.student import PromptConfig
 from ffr.data.question import AskedQuestion, Question
 from ffr.elect.candidate import RawCandidate
 from ffr.elect.source import Request
 from ffr.errors import FfrError, UserError
 from ffr.evaluate.evaluator import evaluate
-from ffr.evaluate.records import accuracy_by_family
+from ffr.evaluate.metrics.registry import MetricContext, build_metrics
+from ffr.evaluate.records import measures_by_family
 from ffr.evaluate.single_pass import SinglePass
 from ffr.patches.patch import EvidencePatch, NoPatch
 from ffr.repair.protocols import Diagnosis, FailedRollout
@@ -25,6 +26,7 @@ from student.prompt import render_patched, render_question
 from student.prompt_parts import StudentPrompt, VideoPart
 from student.time_axis import TimeAxis
 
+PROTOCOL = EvalProtocol(name="test")
 PATCH = EvidencePatch(error_types=("temporal",), guidance="Look again.", key_times_s=(1.0,))
 
 
@@ -101,8 +103,7 @@ def run(questions: list[Question], **options: Any) -> tuple[list[Any], Student, 
     asker = SinglePass(
         renderer, student, SamplingSection(), teacher, exclusive=options.pop("exclusive", False)
     )
-    mode = "plain" if teacher is None else "patched"
-    rows = asyncio.run(evaluate(questions, asker, reward=RewardConfig(), mode=mode, **options))
+    rows = asyncio.run(evaluate(questions, asker, PROTOCOL, **options))
     return rows, student, renderer
 
 
@@ -136,18 +137,18 @@ def test_a_model_of_this_process_gets_its_batches_whole_and_one_by_one():
 
 def test_a_question_that_cannot_be_asked_is_a_row_with_the_reason():
     rows, student, _ = run([question(i) for i in range(3)], renderer=Renderer(missing="q1"))
-    assert rows[1].skipped == "UserError: v.mp4 cannot be read; give another file"
+    assert rows[1].failure is not None
+    assert rows[1].failure.detail == "UserError: v.mp4 cannot be read; give another file"
     assert rows[1].right is None
     assert rows[1].response is None
-    assert [row.skipped for row in (rows[0], rows[2])] == [None, None]
+    assert [row.failure for row in (rows[0], rows[2])] == [None, None]
     assert [prompt.question_id for prompt in student.asked] == ["q0", "q2"]
-    table = accuracy_by_family(rows, "plain")
+    table = measures_by_family(rows)
     assert table["all"] == {"accuracy": 1.0, "n": 2.0, "skipped": 1.0}
 
 
 def test_plain_evaluation_shows_no_patch():
     rows, student, renderer = run([question(0)])
-    assert rows[0].mode == "plain"
     assert rows[0].patch_id is None
     assert student.asked[0].patch_id is None
     assert renderer.patched_for == []
@@ -156,7 +157,6 @@ def test_plain_evaluation_shows_no_patch():
 def test_patched_evaluation_asks_the_teacher_once_a_question():
     teacher = Teacher()
     rows, student, _ = run([question(i) for i in range(4)], teacher=teacher)
-    assert {row.mode for row in rows} == {"patched"}
     assert {row.patch_id for row in rows} == {PATCH.patch_id}
     assert {prompt.patch_id for prompt in student.asked} == {PATCH.patch_id}
     assert sorted(failed.question.id for failed in teacher.asked) == ["q0", "q1", "q2", "q3"]
@@ -184,8 +184,9 @@ def test_no_patch_is_a_skip_with_the_reason():
     nothing = Teacher(NoPatch(reason="store_miss", detail="nobody diagnosed it"))
     rows, student, _ = run([question(0), question(1)], teacher=nothing)
     assert student.asked == []
-    assert [row.skipped for row in rows] == 2 * ["no patch: store_miss: nobody diagnosed it"]
-    table = accuracy_by_family(rows, "patched")
+    reasons = [row.failure.detail for row in rows]
+    assert reasons == 2 * ["no patch: store_miss: nobody diagnosed it"]
+    table = measures_by_family(rows)
     assert (table["all"]["n"], table["all"]["skipped"]) == (0.0, 2.0)
 
 
@@ -203,8 +204,22 @@ def test_a_student_that_answers_nothing_any_more_ends_the_evaluation():
 
 def test_families_are_counted_apart():
     rows, _, _ = run([question(0), question(1, family="temporal"), question(2, family="temporal")])
-    table = accuracy_by_family(rows, "plain")
+    table = measures_by_family(rows)
     assert table["visible"]["accuracy"] == 1.0
     assert table["temporal"]["accuracy"] == 0.5
     assert table["all"]["n"] == 3.0
-    assert accuracy_by_family(rows, "patched") == {}
+    assert measures_by_family([]) == {}
+
+
+def test_further_metrics_are_measured_and_summed_up_by_family():
+    protocol = EvalProtocol(name="test", metrics=("tac",))
+    metrics = build_metrics(MetricContext(protocol, Path()))
+    asker = SinglePass(Renderer(), Student(), SamplingSection())
+    questions = [question(0), question(1, family="temporal")]
+    rows = asyncio.run(evaluate(questions, asker, protocol, metrics=metrics))
+    assert rows[0].metrics["tac"]["concluded"] is None  # "I look." concludes nothing
+    table = measures_by_family(rows, metrics)
+    assert table["all"]["tac_strict"] == 0.0
+    assert table["temporal"]["tac_coverage"] == 0.0
+    assert "tac_parsed" not in table["all"]  # nothing could be compared: no value, not 0
+    assert "tac_counts" not in table["all"]
