@@ -33,6 +33,8 @@ _HISTORY = 400
 _GROUPS = 12
 _PATIENCE_S = 120.0
 _TAIL_BYTES = 8_000_000
+_COARSE_S = 0.05
+"""File times come from a clock that ticks every few milliseconds."""
 """How much of a long file is read at first: several thousand steps of metrics."""
 
 
@@ -274,7 +276,8 @@ class RunWatch:
         for name, entry in _object(path).get("stages", {}).items():
             stage = self._stage(name)
             # With grpo.steps raised a finished stage begins again, and is noted when it ends.
-            if isinstance(entry, dict) and entry.get("done") and written >= (stage.begun or 0.0):
+            since = (stage.begun or 0.0) - _COARSE_S
+            if isinstance(entry, dict) and entry.get("done") and written >= since:
                 stage.done = True
                 stage.begun = written if stage.begun is None else stage.begun
                 stage.resumed = max(stage.resumed, _integer(entry, "steps"))
