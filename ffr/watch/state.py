@@ -155,7 +155,9 @@ class RunWatch:
             return "" if self.over else "preparing"
         if stage.done:
             return "next stage"
-        if stage.name == "grpo" and self._phase is not None and stage.finished < stage.total:
+        if stage.total and stage.finished >= stage.total:
+            return "finishing"
+        if stage.name == "grpo" and self._phase is not None:
             return self._phase.text(stage.finished) or "starting engines"
         if not stage.step:
             return "starting engines"
@@ -164,7 +166,7 @@ class RunWatch:
     def left(self, now: float | None = None) -> float | None:
         """Seconds until the stage under way is done, or ``None``."""
         stage = self.stage
-        if self.over or stage is None or stage.done or not stage.total:
+        if self.over or stage is None or stage.done or stage.finished >= stage.total:
             return None
         return stage.pace.left(stage.total, time.time() if now is None else now)
 

@@ -90,6 +90,7 @@ def test_a_run_from_its_first_moment_to_its_last(run, watched):
     watched.refresh()
     assert watched.stage.finished == 3
     assert watched.stage.series("loss") == [3.0, 1.5, 1.0]
+    assert (watched.phase, watched.left()) == ("finishing", None)
     run.finish("sft", 3)
     watched.refresh()
     assert watched.phase == "next stage"
