@@ -31,7 +31,7 @@ LAZY = {
 }
 PURE_MODULES = [
     "student.prompt", "student.parse", "student.prompt_parts", "student.time_axis",
-    "ffr.evaluate.protocol", "ffr.evaluate.score_item",
+    "ffr.evaluate.protocol", "ffr.evaluate.score_item", "ffr.evaluate.run", "ffr.evaluate.compare",
 ]  # fmt: skip
 
 
