@@ -21,7 +21,7 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RUN_DIR...|STORE",
-            help="Run folders, or folders that ffr elect made; the curves of several share charts. "
+            help="Folders that ffr-train, ffr elect or ffr eval made; several share their charts. "
             "Or a patch store, to look its patches over.",
         ),
     ],

@@ -140,6 +140,7 @@ class _Work:
         self.problems.update(footage.problems)
         return {
             "name": source.name,
+            "is_run": source.is_run,
             "overview": overview(source, totals, tally),
             "curves": curve_data(source.metrics, tally),
             "index": index if tally.groups else None,

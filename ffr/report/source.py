@@ -1,4 +1,4 @@
-"""What a report is made from: a run folder, or the folder of an election; read only."""
+"""What a report is made from: a run folder, or one of elections or an evaluation; read only."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from ffr.run.jsonl import read_lines
 from ffr.run.records import RolloutLog, current_records
 from ffr.run.summary import Summary, read_summary
 
-__all__ = ["Source", "open_source"]
+__all__ = ["ELECTIONS", "SCORES", "Source", "open_source"]
 
 ELECTIONS = "elections.jsonl"
+SCORES = "scores.json"
 
 
 @dataclass
@@ -181,15 +182,15 @@ class Source:
 
 
 def open_source(path: Path, name: str) -> Source:
-    """A run folder, or a folder with elections.
+    """A run folder, or a folder with elections or an evaluation.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of them.
     """
     folder = RunFolder(path.absolute())
-    if not (path / ".ffr-run").is_file() and not (path / ELECTIONS).is_file():
+    if not any((path / name).is_file() for name in (".ffr-run", ELECTIONS, SCORES)):
         raise UserError(
-            f"{path} is neither a run folder nor one of elections; give a folder that ffr-train "
-            "or ffr elect made"
+            f"{path} is neither a run folder nor one of elections or of an evaluation; give a "
+            "folder that ffr-train, ffr elect or ffr eval made"
         )
     return Source(folder, name, path)

@@ -257,6 +257,20 @@ def test_teacher_and_evaluation_views(runs, other, visit):
     assert "0.250" in page.locator(".card", has_text="vas").inner_text()
 
 
+def test_evaluations_of_stages_stand_side_by_side(tmp_path, visit):
+    for name, tac in (("base", 0.25), ("sft", 0.5), ("grpo", 0.75)):
+        (tmp_path / name).mkdir()
+        found = {"accuracy": {"micro": {"value": tac}}, "metrics": {"tac": {"value": tac}}}
+        (tmp_path / name / "scores.json").write_text(json.dumps(found))
+    folders = [tmp_path / name for name in ("base", "sft", "grpo")]
+    seen = visit(build_report(folders, tmp_path / "e.html").page, "#/stages")
+    card = seen.page.locator(".card", has=seen.page.locator("h2", has_text="tac"))
+    assert card.locator(".grid thead").inner_text().split() == ["questions", "base", "sft", "grpo"]
+    assert card.locator(".grid tbody tr").all_inner_texts() == ["all\t0.250\t0.500\t0.750"]
+    expect(card.locator("canvas")).to_be_visible()
+    assert seen.errors == []
+
+
 @pytest.mark.parametrize("address", [
     "", "#/curves", "#/rollouts/0", "#/rollouts/0/s1q0/0", "#/rollouts/0/s1q0/3", "#/teacher",
     "#/stages", "#/rollouts/0/%3Cimg%20src=x%20onerror=window.bad=1%3E", "#/<img src=x>/0",

@@ -186,6 +186,29 @@ def test_every_measure_of_an_evaluation_is_found(run):
     assert data["n"] == [4, 4, 4]
 
 
+def test_folders_of_evaluations_are_read_too(run, tmp_path):
+    def interval(value):
+        return {"value": value, "low": 0.0, "high": 1.0, "n": 4, "method": "wilson"}
+
+    scores = {
+        "items": 4, "mra": interval(None), "truncated": interval(0.25),
+        "accuracy": {"micro": interval(0.5), "by_family": {"x": interval(1.0)}},
+        "metrics": {"tac": {"strict": interval(0.75), "coverage": 0.5, "method": "rules"}},
+    }  # fmt: skip
+    for folder in (run.path / "eval" / "sft", tmp_path / "base"):
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(scores))
+    own = stage_data(open_source(tmp_path / "base", "base"))
+    inside = stage_data(open_source(run.path, "run"))
+    assert own is not None
+    assert inside is not None
+    assert (own["names"], inside["names"]) == (["base"], ["sft"])
+    assert own["metrics"] == ["accuracy", "tac/coverage", "tac/strict", "truncated"]
+    assert own["values"]["accuracy"] == {"all": [0.5], "x": [1.0]}
+    assert own["values"]["tac/strict"]["all"] == [0.75]
+    assert own["n"] == [4]
+
+
 def test_damaged_folders_are_read_as_far_as_they_go(run, make_group):
     log = run.rollout_log()
     log.append(make_group())
