@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
     AutoConfig,
     AutoModelForImageTextToText,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
 )
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from ffr.config.student import PromptConfig, TinyModelConfig
 from ffr.data.question import AskedQuestion
@@ -117,6 +121,29 @@ def broken_pass(checkpoint: Any, student: ForcedStudent, source: EncodedPrompt) 
         checkpoint.model, layers=(-1,), positions=positions, is_video=is_video
     ):  # fmt: skip
         checkpoint.model(**checkpoint.processor.batch([source]))
+
+
+def test_a_kernel_that_reads_its_own_name_finds_it(checkpoint: Any) -> None:
+    """FlashAttention's does; it is not there without a GPU."""
+    names = []
+
+    def nosy(module: Any, *given: Any, **options: Any) -> Any:
+        names.append(module.config._attn_implementation)
+        return sdpa_attention_forward(module, *given, **options)
+
+    AttentionInterface.register("ffr_nosy", nosy)
+    AttentionMaskInterface.register("ffr_nosy", sdpa_mask)
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint.folder, dtype=torch.float32)
+    source = prompt(checkpoint.processor)
+    usual = ForcedStudent(checkpoint.model, checkpoint.processor)
+    ids = usual.response_ids(RESPONSE)
+    (expected,) = usual.attention(source, ids, [1, 2])
+    model.set_attn_implementation("ffr_nosy")
+    student = ForcedStudent(model.eval(), checkpoint.processor)
+    (found,) = student.attention(source, ids, [1, 2])
+    assert names
+    assert set(names) == {"ffr_nosy"}
+    assert np.abs(found.video - expected.video).max() < 1e-6
 
 
 def test_text_alone_has_no_attention_on_video(checkpoint: Any) -> None:

@@ -12,7 +12,7 @@ from ffr.config.load import dump_config
 from ffr.config.student import StudentConfig
 from ffr.data.sft_record import SftRecord
 from ffr.run.folder import RunFolder
-from student.lora import write_merged
+from ffr.train.stages import _merge as stage_merge
 from student.model import load_model
 
 ANSWER = "<think>I look at 1.6 s.</think><answer>B</answer>"
@@ -92,12 +92,13 @@ def test_lora_leaves_a_checkpoint_that_merges_into_an_ordinary_one(
     train: Any, checkpoint: Any, tmp_path: Path
 ) -> None:
     made = train(1, freeze_vision=True, lora={"rank": 4, "alpha": 8})
-    target = tmp_path / "merged"
-    assert write_merged(made, target)
+    target = made.with_name("merged")
+    assert stage_merge(made, target) == target
     before, after = weights(checkpoint[1]), weights(target)
     changed = moved(before, after)
     assert changed
     assert all(name.endswith("_proj.weight") and not visual(name) for name in changed)
     assert not moved(after, weights(made))  # which are merged while they are loaded
-    assert not write_merged(target, tmp_path / "again")
+    # Nothing to merge: the next stage takes the folder as it is.
+    assert stage_merge(target, tmp_path / "again") == target
     assert not (tmp_path / "again").exists()
