@@ -102,6 +102,7 @@ class RunWatch:
         self._rollouts: tuple[int, JsonTail] | None = None
         self._config: dict[str, Any] = {}
         self._attempt = 0
+        self._launched = 0.0
         self._phase: StepPhase | None = None
 
     def refresh(self, now: float | None = None) -> None:
@@ -176,7 +177,8 @@ class RunWatch:
         silent = None
         if not self.over and (current := self.stage) is not None and current.changed:
             each = current.pace.seconds_per_step or 0.0
-            waited = (time.time() if now is None else now) - current.changed
+            news = max(current.changed, self._launched)
+            waited = (time.time() if now is None else now) - news
             patience = max(_PATIENCE_S if current.step else 3 * _PATIENCE_S, 5 * each)
             silent = waited if waited > patience and not current.done else None
         return alerts(list(stage.lines) if stage else [], self._events, silent)
@@ -186,6 +188,7 @@ class RunWatch:
         if len(attempts) == self._attempt and self._config:
             return
         self._attempt = len(attempts)
+        self._launched = _number(attempts[-1].get("time")) if attempts else 0.0
         try:
             parsed = parse_yaml(self.folder.config_path.read_text(encoding="utf-8"))
         except (OSError, UserError):

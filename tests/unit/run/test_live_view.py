@@ -226,6 +226,13 @@ def test_silence_is_told_only_when_it_is_unusual(run, watched):
     assert [a.text for a in watched.alerts(changed + 200)] == [
         "no news for 3 min 20 s; see the logs folder"
     ]
+    run.end("stopped")
+    attempts = run.folder.path / "attempts.jsonl"
+    launch = {"attempt": 2, "time": changed + 1000, "pid": os.getpid(), "host": "elsewhere"}
+    attempts.write_text(attempts.read_text() + json.dumps(launch) + "\n")
+    watched.refresh()
+    assert watched.status == "running"
+    assert watched.alerts(changed + 1100) == []  # a new launch is news
 
 
 def test_the_page_shows_what_there_is_and_fits_a_narrow_terminal(run, watched):
