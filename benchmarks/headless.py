@@ -30,7 +30,7 @@ def chromium() -> Iterator[Browser]:
         }
     with sync_playwright() as play:
         browser = play.chromium.launch(
-            executable_path=program, env=environment, args=["--no-sandbox"],
+            executable_path=program, env=environment, args=["--no-sandbox"], timeout=180_000,
         )  # fmt: skip
         try:
             yield browser

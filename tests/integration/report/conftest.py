@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from headless import chromium
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
+
+_PATIENCE_MS = 60_000  # a small machine may have much else to do
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +56,7 @@ def visit(browser: Browser) -> Iterator[Open]:
             viewport={"width": width, "height": 900}, color_scheme=theme,  # type: ignore[arg-type]
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(_PATIENCE_MS)
         made = Visit(context.new_page())
         made.page.goto(path.absolute().as_uri() + address)
         return made
