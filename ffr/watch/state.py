@@ -159,7 +159,8 @@ class RunWatch:
         if stage.total and stage.finished >= stage.total:
             return "finishing"
         if stage.name == "grpo" and self._phase is not None:
-            return self._phase.text(stage.finished) or "starting engines"
+            idle = "answers and repairs" if stage.step else "starting engines"
+            return self._phase.text(stage.finished) or idle
         if not stage.step:
             return "starting engines"
         return "answering" if stage.name == "eval" else "training"
