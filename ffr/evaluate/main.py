@@ -69,7 +69,8 @@ async def main(run_dir: str, jobs: Sequence[str]) -> None:
                 student.renderer, student.source, protocol.sampling, teacher, exclusive=True
             )
             metrics = build_metrics(MetricContext(
-                protocol, Path(paths["media_root"]), judge, student.generator, student.renderer
+                protocol, Path(paths["media_root"]), judge, student.generator, student.renderer,
+                videos=[question.video for question in questions],
             ))  # fmt: skip
             # The next batch is read and shown to the teacher while this one is generated.
             rows = await evaluate(

@@ -63,11 +63,10 @@ def test_three_stages_one_view(
     scene: Any, kit: Any, questions: Any, record: Path, media_root: Path, checkpoint: Any,
     stock_models: Any,
 ) -> None:  # fmt: skip
-    from ffr.evaluate.evaluator import evaluate
-    from ffr.patches.media import MediaStore
-    from ffr.train.rendering import PromptRenderer
+    from ffr.evaluate.checkpoint import open_checkpoint
+    from ffr.evaluate.evaluator import evaluate, protocol_of_run
+    from ffr.evaluate.single_pass import SinglePass
     from ffr.train.verl.hf_rollout import HfServer
-    from student.generate import BatchedStudent
 
     seen: dict[str, tuple[list[int], torch.Tensor]] = {}
     row = sft_row(scene, record, media_root)
@@ -92,14 +91,15 @@ def test_three_stages_one_view(
                                   video_data=request["video_data"]))  # fmt: skip
     seen["rollout"] = inputs[0]
 
-    student = BatchedStudent.load(checkpoint[1], scene.config.student, temperature=0.0)
-    renderer = PromptRenderer(
-        scene.config.student, media_root=media_root, model_path=checkpoint[1],
-        patch_media=MediaStore(record.parent / "media"),
-    )
-    with stock_models(), fed(student.generator.model) as inputs:
-        asyncio.run(evaluate(questions[:1], student, renderer, reward=scene.config.reward))
-    student.close()
+    # As `ffr eval` does it with the protocol a run writes for its last stage.
+    protocol = protocol_of_run(scene.config)
+    model = open_checkpoint(protocol, checkpoint[1], media_root, batch_size=1, device="cpu",
+                            dtype="float32")  # fmt: skip
+    asker = SinglePass(model.renderer, model.source, protocol.sampling, exclusive=True)
+    with stock_models(), fed(model.generator.model) as inputs:
+        (answered,) = asyncio.run(evaluate(questions[:1], asker, protocol))
+    asyncio.run(model.source.aclose())
+    assert answered.failure is None
     seen["evaluation"] = inputs[0]
 
     first_ids, first_pixels = seen["sft"]
