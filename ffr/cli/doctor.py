@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,23 +13,50 @@ from ffr.cli.shared import AsJson, print_json
 
 if TYPE_CHECKING:
     from ffr.cli.doctor_checks import Check
+    from ffr.preflight.run import Report
 
 __all__ = ["doctor", "what_works"]
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG...] [KEY=VALUE...]",
+            help="Also check this run, as ffr-train does before step 0.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Tell what is installed, what will work here, what will not, and the fix."""
     from ffr.cli.doctor_checks import all_checks
 
     checks = list(all_checks(Path.cwd()))
     works = what_works(checks)
+    report = _preflight(words) if words else None
+    if report is not None:  # what the run needs of packages and devices is in its own report
+        checks = [c for c in checks if c.group != "packages"]
     healthy = all(check.status != "problem" for check in checks)
+    healthy = healthy and (report is None or not report.problems)
     if as_json:
-        print_json({"ok": healthy, "works": works, "checks": [asdict(c) for c in checks]})
+        told = {"ok": healthy, "works": works, "checks": [asdict(c) for c in checks]}
+        print_json(told | ({"preflight": report.as_json()} if report else {}))
     else:
-        _print(checks, works)
+        _print([*checks, *(report.checks if report else [])], works)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _preflight(words: Sequence[str]) -> Report:
+    from ffr.cli.train import split_words
+    from ffr.config.load import load_config
+    from ffr.preflight.run import preflight
+    from ffr.preflight.situation import look
+    from ffr.train.endpoint import teacher_endpoint
+
+    config = load_config(*split_words(list(words)))
+    with look(config) as situation, teacher_endpoint(config) as base_url:
+        return preflight(config, situation, base_url=base_url)
 
 
 def what_works(checks: Sequence[Check]) -> dict[str, str]:

@@ -11,37 +11,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
+from ffr.preflight.check import Check, Status
+from ffr.preflight.versions import TESTED, TESTED_CUDA, installed_version, package_check
 from teacher_tools.media.errors import FfmpegMissingError
 from teacher_tools.media.ffmpeg_program import find_ffmpeg
 
 __all__ = ["TESTED", "TESTED_CUDA", "Check", "Status", "all_checks", "installed_version"]
 
-Status = Literal["ok", "warning", "problem"]
-
-TESTED = {
-    "TransferQueue": "0.1.11",
-    "av": "18.1.0",
-    "numpy": "2.4.6",
-    "openai": "3.54.0",
-    "peft": "0.21.2",
-    "ray": "2.60.0",
-    "tensordict": "0.10.0",
-    "torch": "2.13.0",
-    "torchvision": "0.28.0",
-    "transformers": "5.10.4",
-    "verl": "0.9.1",
-}
-"""Versions tested together without a GPU (requirements/cpu.lock)."""
-
-TESTED_CUDA = {"torch": "2.11.0", "torchvision": "0.26.0", "transformers": "5.9.0"}
-"""Where verl's own vLLM set for GPUs differs."""
-
-_CORE = ("av", "numpy", "openai")
 _NEEDED_DISK_GB, _NEEDED_MEMORY_GB, _NEEDED_SHM_GB = 5.0, 6.0, 1.0
 _TORCH_PROBE = """
 import json, torch
@@ -59,30 +38,11 @@ print(json.dumps(found))
 """
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding; ``fix`` is empty when nothing is to be done."""
-
-    group: Literal["machine", "packages", "video", "training", "teacher"]
-    name: str
-    status: Status
-    found: str
-    fix: str = ""
-
-
-def installed_version(package: str) -> str | None:
-    """Version of an installed distribution."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def all_checks(folder: Path) -> Iterator[Check]:
     """Every check, quick ones first; ``folder`` is where runs would be written."""
     yield from _machine(folder)
     cuda = shutil.which("nvidia-smi") is not None
-    yield from (_package(name, cuda) for name in TESTED)
+    yield from (package_check(name, cuda=cuda) for name in TESTED)
     yield from _conflicts()
     yield from _video()
     yield from _training()
@@ -137,24 +97,6 @@ def _memory_gb() -> float | None:
     except OSError:
         return None
     return None
-
-
-def _package(name: str, cuda: bool) -> Check:
-    version = installed_version(name)
-    tested = {TESTED[name], *([TESTED_CUDA[name]] if cuda and name in TESTED_CUDA else [])}
-    wanted = " or ".join(sorted(tested))
-    if version is None:
-        core = name in _CORE
-        extra = "" if core else "; only needed to train: pip install 'ffr[cpu]' or 'ffr[vllm]'"
-        return Check(
-            "packages", name, "problem" if core else "warning", "not installed",
-            f"install {name}=={wanted}{extra}",
-        )  # fmt: skip
-    if version.partition("+")[0] in tested:
-        return Check("packages", name, "ok", version)
-    # verl's hooks move between releases: another version is known not to fit.
-    status: Status = "problem" if name == "verl" else "warning"
-    return Check("packages", name, status, version, f"tested with {wanted}")
 
 
 def _conflicts() -> Iterator[Check]:

@@ -8,12 +8,16 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ffr.cli.shared import AsJson, print_json
 from ffr.errors import UserError
+
+if TYPE_CHECKING:
+    from ffr.config.schema import RunConfig
+    from ffr.preflight.run import Report
 
 __all__ = ["split_words", "train"]
 
@@ -42,7 +46,8 @@ def train(
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the resolved settings, the budget and the command; run nothing.",
+            help="Print the resolved settings, the budget, the checks before step 0 and the "
+            "command; run nothing.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -60,7 +65,9 @@ def train(
         # Machines read standard output: what libraries say on import goes to people.
         with contextlib.redirect_stdout(sys.stderr):
             import ffr.train.verl.compose  # noqa: F401
-        show(config, _command(words, output, resume), as_json=as_json)
+
+            report = _looked_at(config)
+        show(config, _command(words, output, resume), as_json=as_json, report=report)
         return
     from ffr.train.run import run_training
 
@@ -71,6 +78,16 @@ def train(
     folder = Path(config.output or Path("runs") / config.name)
     print_json(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
     raise typer.Exit(code)
+
+
+def _looked_at(config: RunConfig) -> Report:
+    """The checks before step 0, but for the dry rollout; what they find is only told."""
+    from ffr.preflight.run import preflight
+    from ffr.preflight.situation import look
+    from ffr.train.endpoint import teacher_endpoint
+
+    with look(config) as situation, teacher_endpoint(config) as base_url:
+        return preflight(config, situation, base_url=base_url, without=("rollout",))
 
 
 def split_words(words: list[str]) -> tuple[list[Path], list[str]]:

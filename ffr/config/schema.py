@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ffr.config.base import Config, NonNegative, Positive, Probability
 from ffr.config.launch import LaunchConfig
+from ffr.config.preflight import PreflightConfig
 from ffr.config.repair import AdvantageConfig, RepairConfig
 from ffr.config.rewards import RewardConfig
 from ffr.config.student import StudentConfig
@@ -141,6 +142,9 @@ class HardwareConfig(Config):
     devices_per_node: Annotated[int, Field(ge=1)] = 8
     nodes: Annotated[int, Field(ge=1)] = 1
     rollout: Literal["vllm", "sglang", "transformers", "vllm_cpu"] = "vllm"
+    strategy: Literal["fsdp2", "megatron"] = "fsdp2"
+    """What trains: FSDP2, or verl's Megatron engine, whose own keys are passed through
+    (``verl.actor_rollout_ref.actor.megatron.*``)."""
     rollout_workers: Annotated[int, Field(ge=1)] = 8
     """Processes on each node that run agent loops (prompting, verifying, asking the teacher)."""
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -172,6 +176,7 @@ class RunConfig(Config):
     eval: EvalConfig = EvalConfig()
     hardware: HardwareConfig = HardwareConfig()
     launch: LaunchConfig = LaunchConfig()
+    preflight: PreflightConfig = PreflightConfig()
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ("tensorboard",)
     """Where metrics go besides the console and ``metrics.jsonl``."""
     verl: dict[str, Any] = Field(default_factory=dict)

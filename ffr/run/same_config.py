@@ -9,7 +9,8 @@ from ffr.config.yaml_io import parse_yaml
 __all__ = ["changed_keys", "may_change"]
 
 _MAY_CHANGE = (
-    "name", "output", "stages", "loggers", "eval", "hardware", "launch", "store.on_miss",
+    "name", "output", "stages", "loggers", "eval", "hardware", "launch", "preflight",
+    "store.on_miss",
     "grpo.steps", "grpo.save_every", "grpo.keep_checkpoints", "grpo.validate_every",
     "grpo.micro_batch_size", "sft.micro_batch_size",
     "teacher.base_url", "teacher.api_key_env", "teacher.call_timeout_s", "teacher.deadline_s",

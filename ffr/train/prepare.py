@@ -43,8 +43,15 @@ class Inputs:
     sft_media: Path | None = None
 
 
-def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
+def prepare_data(
+    config: RunConfig, folder: RunFolder, *, check_media: bool = True
+) -> Inputs:
     """Render the demo world if asked for, check every row, and write what remains.
+
+    Args:
+        config: resolved.
+        folder: takes the checked rows.
+        check_media: open every video.
 
     Raises:
         UserError: a split that a stage needs is missing, empty or too small for one batch, or
@@ -70,7 +77,9 @@ def prepare_data(config: RunConfig, folder: RunFolder) -> Inputs:
         if not paths[name]:
             written[name] = None
             continue
-        loaded = load_questions(Path(paths[name]), root, data.row_policy)
+        loaded = load_questions(
+            Path(paths[name]), root, data.row_policy, check_media=check_media
+        )
         skipped += _record_skipped(folder, name, loaded.skipped)
         written[name] = _write(folder, name, loaded.questions)
         if name == "train" and "grpo" in config.stages:
@@ -119,7 +128,7 @@ def _write(folder: RunFolder, name: str, rows: Sequence[Question | SftRecord]) -
     return path
 
 
-def prepare_student(config: RunConfig, folder: RunFolder, inputs: Inputs) -> Path:
+def prepare_student(config: RunConfig, folder: RunFolder, inputs: Inputs | None) -> Path:
     """The checkpoint to start from: the configured folder, or a tiny model built now.
 
     Raises:
@@ -137,6 +146,7 @@ def prepare_student(config: RunConfig, folder: RunFolder, inputs: Inputs) -> Pat
     if (target / "config.json").is_file():
         return target
     assert config.student.tiny is not None
+    assert inputs is not None
     return call_apart(_build_tiny, config.student.tiny, target, _corpus(inputs))
 
 

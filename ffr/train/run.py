@@ -18,15 +18,14 @@ from typing import Any, Literal
 
 from ffr.config.load import dump_config
 from ffr.config.schema import RunConfig
-from ffr.demo.server import DemoTeacherServer
-from ffr.repair.components import check_components
+from ffr.preflight.situation import prepare
 from ffr.run.folder import RunFolder
 from ffr.run.manifest import write_manifest
 from ffr.run.summary import write_summary
 from ffr.run.table import print_summary
-from ffr.train.apart import call_apart
-from ffr.train.loggers import check_loggers
-from ffr.train.prepare import Inputs, prepare_data, prepare_student
+from ffr.train.endpoint import teacher_endpoint
+from ffr.train.preflight import check_before_step_0
+from ffr.train.prepare import Inputs
 from ffr.train.stage_process import StageFailedError
 from ffr.train.stage_state import StageState
 from ffr.train.stages import Stages
@@ -73,13 +72,13 @@ def run_training(config: RunConfig, resume: str = "auto") -> int:
 
 
 def _run(config: RunConfig, folder: RunFolder, state: StageState, resume: str) -> None:
-    check_loggers(config.loggers)
-    if "grpo" in config.stages and config.reward.components:
-        call_apart(check_components, config.reward)
-    inputs = prepare_data(config, folder)
-    model = prepare_student(config, folder, inputs)
-    write_manifest(folder, config, inputs.test or inputs.train)
-    with _teacher_endpoint(config) as base_url:
+    situation = prepare(config, folder)
+    with teacher_endpoint(config) as base_url:
+        check_before_step_0(config, folder, situation, state, base_url)
+        inputs, model = situation.inputs, situation.model
+        assert inputs is not None  # or it would have been refused
+        assert model is not None
+        write_manifest(folder, config, inputs.test or inputs.train)
         _write_inputs(folder, inputs, base_url)
         stages = Stages(config, folder, inputs, state, base_url, resume)
         for name in config.stages:
@@ -101,16 +100,6 @@ def _write_inputs(folder: RunFolder, inputs: Inputs, base_url: str | None) -> No
         "teacher_base_url": base_url,
     }
     (folder.path / "inputs.json").write_text(json.dumps(found, indent=2))
-
-
-@contextlib.contextmanager
-def _teacher_endpoint(config: RunConfig) -> Iterator[str | None]:
-    """Start the demo teacher's server for the length of the run, if it is the teacher."""
-    if config.teacher.kind != "demo":
-        yield config.teacher.base_url
-        return
-    with DemoTeacherServer() as server:
-        yield server.base_url
 
 
 @contextlib.contextmanager

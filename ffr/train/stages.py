@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -16,6 +15,7 @@ from ffr.run.folder import RunFolder
 from ffr.run.step_phase import StepPhase
 from ffr.train.apart import call_apart
 from ffr.train.checkpoints import actor_folder, latest_step, step_folder, step_of
+from ffr.train.environment import stage_environment
 from ffr.train.loggers import logger_environment
 from ffr.train.prepare import Inputs
 from ffr.train.progress import StageProgress
@@ -40,7 +40,7 @@ class Stages:
     ) -> None:
         self._config, self._folder, self._inputs = config, folder, inputs
         self._state, self._base_url, self._resume = state, teacher_base_url, resume
-        self._environment = _environment(config)
+        self._environment = stage_environment(config)
         self._untrained: Path | None = None
         self._before: Path | None = None
         self._after: Path | None = None
@@ -223,16 +223,3 @@ def _evaluated(path: Path, questions: int) -> bool:
         return False
     table = json.loads(path.read_bytes()).get("all", {})
     return int(table.get("n", 0) + table.get("skipped", 0)) == questions
-
-
-def _environment(config: RunConfig) -> dict[str, str]:
-    """Variables of the stage processes; the parent's own pass through."""
-    found = {"FFR_RUN_ID": f"{config.name}-{os.getpid()}", "TOKENIZERS_PARALLELISM": "false",
-             "RAY_DEDUP_LOGS": "0", "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
-    if config.hardware.platform == "cpu":
-        threads = str(config.hardware.threads or 1)
-        found |= {"VERL_PLATFORM": "cpu", "FFR_TORCH_THREADS": threads, "OMP_NUM_THREADS": threads,
-                  "MKL_NUM_THREADS": threads,
-                  # Ray would start one idle Python per logical CPU before the first task.
-                  "RAY_prestart_worker_first_driver": "0"}
-    return found

@@ -4,7 +4,7 @@ import pytest
 
 from ffr.config.load import load_config
 from ffr.errors import UserError
-from ffr.train.dry_run import budget
+from ffr.train.budget import budget
 
 BASE = """
 student:

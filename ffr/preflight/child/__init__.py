@@ -1,0 +1,1 @@
+"""The checks that need torch, in a process of their own that may be ended."""
