@@ -197,6 +197,10 @@ class RunConfig(Config):
             raise ValueError("stages is empty; list at least one of sft, grpo, eval")
         if len(set(self.stages)) != len(self.stages):
             raise ValueError(f"stages={list(self.stages)} repeats a stage; list each once")
+        if self.hardware.strategy == "megatron" and self.hardware.platform == "cpu":
+            raise ValueError(
+                "hardware.strategy=megatron cannot run with platform='cpu'; use fsdp2, or GPUs"
+            )
         if self.hardware.rollout == "vllm_cpu":
             self._check_vllm_cpu()
         return self

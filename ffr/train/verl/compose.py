@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from ffr.config.schema import LoraConfig, RunConfig
 from ffr.errors import UserError
 from ffr.repair.rows import row_budget
+from ffr.train.verl.megatron import OVERRIDES, as_megatron
 from ffr.train.verl.refused import refuse_ineffective
 
 __all__ = ["GrpoPaths", "grpo_tree", "sft_tree"]
@@ -69,7 +70,10 @@ def grpo_tree(config: RunConfig, paths: GrpoPaths) -> DictConfig:
             effect here.
     """
     refuse_ineffective(config.verl)
-    return _composed("ppo_trainer", _grpo_values(config, paths), config.verl)
+    values = _grpo_values(config, paths)
+    if config.hardware.strategy == "megatron":
+        return _composed("ppo_trainer", as_megatron(values, config), config.verl, OVERRIDES)
+    return _composed("ppo_trainer", values, config.verl)
 
 
 def sft_tree(
@@ -85,8 +89,10 @@ def sft_tree(
     return _composed("sft_trainer_engine", values, dict(config.verl.get("sft", {})))
 
 
-def _composed(name: str, values: dict[str, Any], block: dict[str, Any]) -> DictConfig:
-    tree = _stock(name).copy()
+def _composed(
+    name: str, values: dict[str, Any], block: dict[str, Any], overrides: tuple[str, ...] = ()
+) -> DictConfig:
+    tree = _stock(name, overrides).copy()
     with open_dict(tree):
         merged = OmegaConf.merge(tree, values)
     known, added = _split_plus({k: v for k, v in block.items() if k != "sft"})
@@ -105,11 +111,11 @@ def _composed(name: str, values: dict[str, Any], block: dict[str, Any]) -> DictC
 
 
 @cache
-def _stock(name: str) -> DictConfig:
+def _stock(name: str, overrides: tuple[str, ...] = ()) -> DictConfig:
     """verl's own tree with its defaults; composing takes about a second."""
     GlobalHydra.instance().clear()
     with initialize_config_module(config_module="verl.trainer.config", version_base=None):
-        return hydra_compose(config_name=name)
+        return hydra_compose(config_name=name, overrides=list(overrides))
 
 
 def _split_plus(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

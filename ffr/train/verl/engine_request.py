@@ -2,7 +2,9 @@
 
 ``ffr_hf`` takes expanded token ids beside raw media, as our own server wants them.  vLLM
 takes one placeholder per medium and expands it itself: for Qwen3-VL it would expand every
-frame group of an expanded prompt into a whole video, without a word.
+frame group of an expanded prompt into a whole video, without a word.  SGLang takes expanded ids
+and what the student's own processor made of the media: verl hands it no raw frames at all, and
+without them it would answer blindly.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from student.prompt_parts import StudentPrompt
 __all__ = ["EngineRequests", "PromptMismatchError"]
 
 _VLLM = ("vllm", "ffr_vllm_cpu")
+_SGLANG = "sglang"
+_IMAGE_TENSORS = ("pixel_values", "image_grid_thw")
+_VIDEO_TENSORS = ("pixel_values_videos", "video_grid_thw", "second_per_grid_ts")
 _NEVER = -100.0  # the strongest bias vLLM accepts
 
 
@@ -36,6 +41,7 @@ class EngineRequests:
     def __init__(self, engine: str, processor: StudentProcessor) -> None:
         self._processor = processor
         self._for_vllm = engine in _VLLM
+        self._for_sglang = engine == _SGLANG
         self._never = dict.fromkeys(processor.suppress_token_ids, _NEVER)
         self._checked: set[bool] = set()
 
@@ -49,6 +55,8 @@ class EngineRequests:
             encoded: the same as tokens.
             sampling: verl's sampling parameters with a ``seed``.
         """
+        if self._for_sglang:
+            return self._processed(encoded, sampling)
         images, videos = self._processor.raw_media(prompt)
         if not self._for_vllm:
             return {
@@ -67,6 +75,24 @@ class EngineRequests:
             "image_data": [Image.fromarray(image) for image in images] or None,
             "video_data": videos or None,
             "mm_processor_kwargs": self._processor_arguments(videos),
+        }
+
+    def _processed(self, encoded: EncodedPrompt, sampling: dict[str, Any]) -> dict[str, Any]:
+        """Media as SGLang's ``processor_output``: within a request it allows one form only."""
+        sampling = dict(sampling)
+        sampling["sampling_seed"] = sampling.pop("seed")  # its name there
+        sampling["logit_bias"] = {str(index): bias for index, bias in self._never.items()}
+        images, videos = (
+            {name: encoded.tensors[name] for name in names if name in encoded.tensors}
+            for names in (_IMAGE_TENSORS, _VIDEO_TENSORS)
+        )
+        form = {"format": "processor_output"}
+        return {
+            "prompt_ids": list(encoded.prompt_ids),
+            "sampling_params": sampling,
+            "image_data": [form | images] if images else None,
+            # verl's client puts this into the place of the frames.
+            "mm_processor_output": [form | videos] if videos else None,
         }
 
     def _processor_arguments(self, videos: list[RawVideo]) -> dict[str, Any]:

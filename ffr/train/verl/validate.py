@@ -23,8 +23,10 @@ def validate_grpo(tree: DictConfig) -> None:
     resolved = OmegaConf.create(OmegaConf.to_container(tree, resolve=True))
     try:
         actor = resolved.actor_rollout_ref
-        for node in (actor.actor, actor.rollout, actor.actor.optim, actor.actor.fsdp_config,
-                     resolved.algorithm):
+        megatron = actor.actor.strategy == "megatron"
+        engine = actor.actor.megatron if megatron else actor.actor.fsdp_config
+        for node in (actor.actor, _as_actor(actor.ref, actor.actor), actor.rollout,
+                     actor.actor.optim, engine, resolved.algorithm):
             omega_conf_to_dataclass(node)
         with redirect_stdout(io.StringIO()):  # it prints a line of praise
             validate_config(
@@ -37,3 +39,13 @@ def validate_grpo(tree: DictConfig) -> None:
         raise UserError(
             f"verl refuses the configuration: {reason}; change the key it names"
         ) from error
+
+
+def _as_actor(reference: DictConfig, actor: DictConfig) -> DictConfig:
+    """The reference policy's node under the names verl's worker gives its keys."""
+    found = dict(reference)
+    found["ppo_mini_batch_size"] = actor.ppo_mini_batch_size
+    for name in ("micro_batch_size", "micro_batch_size_per_gpu", "max_token_len_per_gpu"):
+        found[f"ppo_{name}"] = found.pop(f"log_prob_{name}", None)
+    found["use_dynamic_bsz"] = found.pop("log_prob_use_dynamic_bsz", False)
+    return OmegaConf.create(found)

@@ -20,6 +20,7 @@ PURE_PACKAGES = [
     "ffr.judge",
     "ffr.launch",
     "ffr.patches",
+    "ffr.preflight",
     "ffr.repair",
     "ffr.report",
     "ffr.teacher",
@@ -40,6 +41,7 @@ def modules_of(package: str) -> list[str]:
     return [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in sorted(folder.rglob("*.py"))
+        if path.parent.name != "child"  # runs in a process of its own, with torch
     ]
 
 
