@@ -70,6 +70,11 @@ class Assumptions:
     # Rows on the host: pixels as float32, once in the queue and once where they are used.
     bytes_per_visual_token: int = 24576  # 4 patches x 2 x 16 x 16 pixels x 3 colours x 4 bytes
     row_copies: float = 2.0  # guess
+    live_rows: float = 0.6  # guess: rows with a gradient; only they and one a group are queued
+    unit_mb_s: float = 1000.0  # guess: what one storage process of the queue takes in and gives out
+    units_per_node: int = 2  # set by ffr.train.verl.compose
+    pixels_per_visual_token: int = 2048  # 2 frames x 32 x 32: raw frames, sent with every request
+    network_mb_s_per_node: float = 10_000.0  # guess: 100 Gbit/s
     base_gb_per_node: float = 150.0  # guess: engines, workers, libraries, page cache in use
     # The one process that hands out all rows.
     controller_row_s: float = 0.001  # guess: its bookkeeping for one row of a step
@@ -95,6 +100,10 @@ class Estimate:
     store_mb_s: float
     store_files_s: float
     video_mb_s: float
+    queue_mb_s: float
+    """Rows into the queue and out of it, all nodes."""
+    request_mb_s: float
+    """Frames sent to the rollout engines, all nodes."""
     host_gb_per_node: float
     loads: dict[str, float]
 
@@ -137,6 +146,11 @@ def estimate(gpus: int, a: Assumptions) -> Estimate:
     video_mb = questions * (1 - a.frame_cache_hits) * a.video_mb
     visual = sequences * a.video_tokens + repairs * a.patch_tokens
     rows_gb = visual * a.bytes_per_visual_token * a.row_copies / 1e9 / nodes
+    # A row crosses twice: worker to queue, queue to trainer. Nothing is sent by reference.
+    queued_mb = 2 * a.live_rows * visual * a.bytes_per_visual_token / 1e6
+    requests_mb = visual * a.pixels_per_visual_token * 3 / 1e6
+    across = (nodes - 1) / nodes  # of what is sent goes to another node
+    network_mb = across * (queued_mb + requests_mb)
     host = a.base_gb_per_node + rows_gb
     return Estimate(
         gpus=gpus, nodes=nodes, rollouts=rollouts, diagnoses=diagnoses, step_s=step,
@@ -145,7 +159,7 @@ def estimate(gpus: int, a: Assumptions) -> Estimate:
         decode_cores=cpu / step,
         workers_needed=math.ceil((cpu + puts) / (0.1 * step)),
         store_mb_s=stored_mb / step, store_files_s=files / step, video_mb_s=video_mb / step,
-        host_gb_per_node=host,
+        queue_mb_s=queued_mb / step, request_mb_s=requests_mb / step, host_gb_per_node=host,
         loads={
             "teacher": of_one_copy / max(copies, 1) / step,
             "worker processes": (cpu + puts) / workers / step,
@@ -153,6 +167,8 @@ def estimate(gpus: int, a: Assumptions) -> Estimate:
             "video reads": video_mb / a.read_mb_s / step,
             "store files": files / a.creates_s / step,
             "host memory": host / a.memory_gb_per_node,
+            "queue storage": queued_mb / (nodes * a.units_per_node * a.unit_mb_s) / step,
+            "network": network_mb / (nodes * a.network_mb_s_per_node) / step,
             "queue controller": sequences * a.controller_row_s / step,
         },
     )  # fmt: skip
@@ -183,6 +199,8 @@ def table(found: list[Estimate], a: Assumptions) -> str:
         ("videos read, MB/s", [f"{e.video_mb_s:.0f}" for e in found]),
         ("store written, MB/s", [f"{e.store_mb_s:.2f}" for e in found]),
         ("store files made a second", [f"{e.store_files_s:.1f}" for e in found]),
+        ("rows through the queue, MB/s", [f"{e.queue_mb_s:.0f}" for e in found]),
+        ("frames to the engines, MB/s", [f"{e.request_mb_s:.0f}" for e in found]),
         ("host memory a node, GB", [f"{e.host_gb_per_node:.0f}" for e in found]),
         ("first bottleneck (load)", [f"{e.first} ({e.loads[e.first]:.2f})" for e in found]),
     ]

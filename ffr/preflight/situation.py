@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from ffr.config.load import dump_config
 from ffr.config.schema import RunConfig
 from ffr.data.question import Question
 from ffr.demo.manifest import read_manifest
 from ffr.errors import UserError
-from ffr.preflight.check import Check
+from ffr.preflight.check import Check, Group
 from ffr.repair.components import check_components
 from ffr.run.folder import RunFolder
 from ffr.train.apart import call_apart
 from ffr.train.loggers import check_loggers
 from ffr.train.prepare import Inputs, prepare_data, prepare_student
+
+T = TypeVar("T")
 
 __all__ = ["Situation", "look", "prepare"]
 
@@ -38,6 +41,14 @@ class Situation:
     inputs: Inputs | None = None
     model: Path | None = None
     findings: list[Check] = field(default_factory=list)
+
+    def tried(self, group: Group, name: str, fix: str, do: Callable[[], T]) -> T | None:
+        """What ``do`` returns; what it refuses becomes a finding."""
+        try:
+            return do()
+        except UserError as error:
+            self.findings.append(Check(group, name, "problem", str(error), fix))
+            return None
 
     def questions(self, split: str = "train") -> list[Question]:
         """Of one split, or of none."""
@@ -60,43 +71,33 @@ def prepare(
         check_media: open every video.
     """
     found = Situation(place or folder.path)
-    try:
-        check_loggers(config.loggers)
-    except UserError as error:
-        found.findings.append(
-            Check("run", "loggers", "problem", str(error), "mend it, or change loggers")
-        )
+    tried = found.tried
+    tried("run", "loggers", "change loggers", lambda: check_loggers(config.loggers))
     if "grpo" in config.stages and config.reward.components:
-        try:
-            call_apart(check_components, config.reward)
-        except UserError as error:
-            found.findings.append(
-                Check("run", "rewards", "problem", str(error), "mend it, or change reward.components")
-            )
-    try:
-        found.inputs = prepare_data(config, folder, check_media=check_media)
-    except UserError as error:
-        found.findings.append(Check("data", "data", "problem", str(error), "mend the data"))
-    else:
-        told = ", ".join(
-            f"{name} {len(found.questions(name))}"
-            for name in ("train", "validation", "test")
-            if getattr(found.inputs, name)
-        )
-        skipped = found.inputs.skipped_rows
-        found.findings.append(
-            Check("data", "data", "warning" if skipped else "ok",
-                  f"questions: {told or 'none'}" + (f"; bad rows: {skipped}" if skipped else ""),
-                  "see events.jsonl, or `ffr data check`" if skipped else "")
+        rewards = config.reward
+        tried("run", "rewards", "change reward", lambda: call_apart(check_components, rewards))
+    found.inputs = tried(
+        "data", "data", "change data",
+        lambda: prepare_data(config, folder, check_media=check_media),
+    )  # fmt: skip
+    if found.inputs is not None:
+        found.findings.append(_counted(found, found.inputs.skipped_rows))
+    if found.inputs is not None or config.student.path is not None:
+        # A tiny student's words come from the data.
+        found.model = tried(
+            "model", "student", "give a checkpoint folder",
+            lambda: prepare_student(config, folder, found.inputs),
         )  # fmt: skip
-    if found.inputs is None and config.student.path is None:
-        return found  # a tiny student's words come from the data
-    try:
-        found.model = prepare_student(config, folder, found.inputs)
-    except UserError as error:
-        fix = "give a checkpoint folder"
-        found.findings.append(Check("model", "student", "problem", str(error), fix))
     return found
+
+
+def _counted(found: Situation, skipped: int) -> Check:
+    splits = ("train", "validation", "test")
+    told = ", ".join(f"{name} {count}" for name in splits if (count := len(found.questions(name))))
+    if not skipped:
+        return Check("data", "data", "ok", f"questions: {told or 'none'}")
+    text = f"questions: {told or 'none'}; bad rows: {skipped}"
+    return Check("data", "data", "warning", text, "see events.jsonl, or `ffr data check`")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Is there a teacher, does it answer, does it call tools: asked once, for real."""
+"""Is there a teacher, does it answer, does it call tools; the other endpoints a run asks."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ def teacher_checks(
             base_url=blind.base_url, model=blind.model, api_key_env=blind.api_key_env
         )
         yield _reachable(asked, "blind test of the leak gate", "teacher.leak.blind.")
+    judge = config.reward.judge
+    if judge is not None and config.reward.components:
+        asked = TeacherConfig(
+            base_url=judge.base_url, model=judge.model, api_key_env=judge.api_key_env
+        )
+        yield _reachable(asked, "judge", "reward.judge.")
 
 
 def _replay(config: RunConfig, store: Path | None) -> Check:

@@ -19,6 +19,7 @@ from ffr.patches.store import PatchStore
 from ffr.repair.renderer import PromptOverBudget
 from ffr.train.rendering import PromptRenderer
 from student.processor import PromptTooLongError
+from teacher_tools.media.errors import MediaError
 
 __all__ = ["measure_tokens"]
 
@@ -41,7 +42,10 @@ def measure_tokens(
 
     Returns:
         ``plain``, ``patched`` and ``one_image``: lists of tokens, ``None`` for a prompt that is
-        refused; ``refused``: the reasons.
+        too long; ``refused``: the reasons.
+
+    Raises:
+        FfrError: no video can be read, or a patch cannot be rendered.
     """
     store = PatchStore(scratch)
     renderer = PromptRenderer(
@@ -53,7 +57,10 @@ def measure_tokens(
 
     async def measure() -> None:
         for question in _longest(questions):
-            found["plain"].append(await _tokens(renderer, question, None, found["refused"]))
+            try:
+                found["plain"].append(await _tokens(renderer, question, None, found["refused"]))
+            except MediaError:
+                continue  # told by the check of videos
             if config.teacher.kind == "none":
                 continue
             for name, images in patches.items():
@@ -61,6 +68,8 @@ def measure_tokens(
                 found[name].append(await _tokens(renderer, question, patch, found["refused"]))
 
     asyncio.run(measure())
+    if not found["plain"]:
+        raise FfrError("no video of the longest questions can be read")
     found["multiple"] = renderer.processor.size_multiple
     return found
 
@@ -74,7 +83,7 @@ async def _tokens(
         else:
             prompt = await renderer.patched(question.asked, patch)
         return len((await renderer.encode(prompt)).prompt_ids)
-    except (PromptOverBudget, PromptTooLongError, FfrError) as error:
+    except (PromptOverBudget, PromptTooLongError) as error:
         refused.append(str(error))
         return None
 

@@ -38,6 +38,12 @@ def test_a_cluster_by_hand():
     # 8 x 1 s decoding, 40 x 0.1 s prompts, 8 x 0.5 s tools on two workers.
     assert abs(small["loads"]["worker processes"] - 16 / 2 / small["step_s"]) < 1e-9
     assert abs(small["store_mb_s"] - 8 * 0.040 / small["step_s"]) < 1e-9
+    # 40 x 800 + 8 x 500 visual tokens of 24,576 bytes, into the queue and out of it, 0.6 of them.
+    rows_mb = 36_000 * 24_576 / 1e6
+    assert abs(small["queue_mb_s"] - 2 * 0.6 * rows_mb / small["step_s"]) < 1e-6
+    assert abs(small["loads"]["queue storage"] - small["queue_mb_s"] / 2000) < 1e-9
+    assert small["loads"]["network"] == 0  # one node
+    assert abs(small["host_gb_per_node"] - 150 - 2 * rows_mb / 1000) < 1e-9
     # Ten times the cluster: the same step, ten times the teacher's load, workers as busy.
     assert abs(large["step_s"] - small["step_s"]) < 1e-9
     assert abs(large["loads"]["teacher"] - 10 * small["loads"]["teacher"]) < 1e-9
