@@ -32,20 +32,12 @@ def device_check(config: RunConfig, answer: Answer) -> Check:
     return Check("machine", "devices", "problem", text, fix)
 
 
-def cluster_check(config: RunConfig, address: str | None, answer: Answer | None) -> Check:
+def cluster_check(answer: Answer) -> Check:
     """The Ray cluster of a run on several nodes."""
-    hardware = config.hardware
-    name = "cluster"
-    if address is None:
-        return Check(
-            "machine", name, "problem",
-            f"hardware.nodes={hardware.nodes} and RAY_ADDRESS is not set",
-            "start Ray on all nodes and export RAY_ADDRESS, or let `ffr launch` do both",
-        )  # fmt: skip
-    if answer is None or answer.error:
-        error = answer.error if answer else "not asked"
-        return Check("machine", name, "problem", error, "start the missing nodes")
-    return Check("machine", name, "ok", str(answer.found))
+    if answer.error:
+        fix = "start Ray on all nodes and export RAY_ADDRESS, or let `ffr launch` do both"
+        return Check("machine", "cluster", "problem", answer.error, fix)
+    return Check("machine", "cluster", "ok", str(answer.found))
 
 
 def longest_prompt(answer: Answer) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -152,7 +151,7 @@ def _tasks(
     tasks: list[Task] = []
     if config.hardware.platform == "cuda" and not {"devices", "memory"} <= skip:
         tasks.append("devices")
-    if config.hardware.nodes > 1 and "devices" not in skip and os.environ.get("RAY_ADDRESS"):
+    if config.hardware.nodes > 1 and "devices" not in skip:
         tasks.append("cluster")
     if situation.model is None:
         return tasks
@@ -191,8 +190,7 @@ def _machine(
     if "devices" in answers:
         yield findings.device_check(config, answers["devices"])
     if config.hardware.nodes > 1:
-        address = os.environ.get("RAY_ADDRESS")
-        yield findings.cluster_check(config, address, answers.get("cluster"))
+        yield findings.cluster_check(answers["cluster"])
 
 
 def _model(

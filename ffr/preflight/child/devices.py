@@ -19,7 +19,7 @@ def local_devices() -> dict[str, Any]:
     return {"torch": torch.__version__, "cuda": torch.version.cuda, "devices": found}
 
 
-def cluster_devices(address: str, *, nodes: int, devices: int, wait_s: float = 20.0) -> str:
+def cluster_devices(address: str, *, nodes: int, devices: int, wait_s: float = 5.0) -> str:
     """One line about the Ray cluster at ``address``.
 
     Raises:

@@ -50,7 +50,7 @@ def _do(task: str, job: Job, config: RunConfig) -> Any:
 
         hardware = config.hardware
         return cluster_devices(
-            os.environ["RAY_ADDRESS"], nodes=hardware.nodes,
+            os.environ.get("RAY_ADDRESS", "auto"), nodes=hardware.nodes,
             devices=hardware.nodes * hardware.devices_per_node,
         )  # fmt: skip
     if task == "shape":

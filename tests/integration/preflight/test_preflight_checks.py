@@ -61,7 +61,7 @@ def test_every_problem_is_found_in_one_go(
         whole = (videos / name).read_bytes()
         (tmp_path / name).write_bytes(whole if name == "a.mp4" else whole[: len(whole) // 3])
     monkeypatch.setenv("OPENAI_API_KEY", "any")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port()}")
     config = make(
         data={"media_root": str(tmp_path)},
         student={"max_prompt_tokens": 90},
@@ -79,6 +79,7 @@ def test_every_problem_is_found_in_one_go(
     found = by_name(report)
     assert "b.mp4" in found["videos"].found
     assert "there are 0.5 GB" in found["host memory of a node, grpo"].found
+    assert "no Ray at 127.0.0.1" in found["cluster"].found
     assert found["dry rollout"].status == "warning"
 
 
