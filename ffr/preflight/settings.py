@@ -70,7 +70,7 @@ def read_settings(
     Args:
         config: resolved.
         shape: of the student.
-        stage: which of them; SFT trains all weights on one node and has no engine.
+        stage: which of them; SFT has no engine.
         prompt_tokens: the longest prompt, where it was measured; default: the bound that
             follows from the configuration.
     """
@@ -81,10 +81,11 @@ def read_settings(
     on_cpu = hardware.platform == "cpu"
     ranks = hardware.nodes * hardware.devices_per_node
     compute = 4 if student.dtype == "float32" else 2
-    lora = grpo.lora.rank if grpo.lora and trains else None
-    trainable = shape.trainable(lora_rank=lora, freeze_vision=trains and grpo.freeze_vision)
+    part_config = grpo if trains else config.sft
+    lora = part_config.lora.rank if part_config.lora else None
+    trainable = shape.trainable(lora_rank=lora, freeze_vision=part_config.freeze_vision)
     adapters = lora * shape.adapter if lora else 0
-    megatron = hardware.strategy == "megatron"
+    megatron = trains and hardware.strategy == "megatron"
     part = f"{_ACTOR}.{'megatron' if megatron else 'fsdp_config'}"
     parallel = 1
     if megatron:
