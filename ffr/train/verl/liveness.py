@@ -58,3 +58,15 @@ class ActorWatch:
                     f"{name} died while the step waited for it ({reason}); its last lines are in "
                     "the log of this stage; the same command resumes from the last checkpoint"
                 ) from error
+
+    def name_the_dead(self, seconds: float = 5.0) -> None:
+        """After an error whose cause may be a death: look for it, for that long.
+
+        Raises:
+            ActorDiedError: naming the actor and Ray's reason.
+        """
+        end = time.monotonic() + seconds
+        self._last = 0.0
+        while time.monotonic() < end:
+            self.check()
+            time.sleep(0.1)

@@ -31,6 +31,7 @@ from verl.utils.py_functional import rename_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.utils.padding import response_to_nested
 
+from ffr.errors import FfrError
 from ffr.train.verl import hf_rollout
 from ffr.train.verl.checkpointing import CheckpointingTrainer
 from ffr.train.verl.liveness import ActorWatch
@@ -84,6 +85,11 @@ class FfrTrainer(CheckpointingTrainer):
         try:
             super().fit(agent_loop_manager)
             code = 0
+        except FfrError:
+            raise
+        except Exception:
+            watch.name_the_dead()  # a collective only says that a connection broke
+            raise
         finally:  # Ray ends this process without waiting for what a tracker still holds back
             if (tracking := getattr(self, "logger", None)) is not None:
                 tracking.finish(exit_code=code)

@@ -55,6 +55,19 @@ def test_a_killed_actor_is_named_within_seconds(actors):
     assert "\n" not in str(died.value)
 
 
+def test_the_death_behind_another_error_is_named(actors):
+    """A rank whose peer died only sees a connection break."""
+    import ray
+
+    from ffr.train.verl.liveness import ActorDiedError, ActorWatch
+
+    watch = ActorWatch(actors)
+    watch.name_the_dead(0.3)  # all alive: nothing is raised
+    ray.kill(actors["rollout server 0"])
+    with pytest.raises(ActorDiedError, match=r"^rollout server 0 died"):
+        watch.name_the_dead(20.0)
+
+
 def test_a_replay_buffer_does_not_wait_for_the_dead(actors, queue):
     import ray
     import transfer_queue as tq
