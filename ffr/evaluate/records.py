@@ -40,5 +40,9 @@ def measures_by_family(
 
 def _values(metric: str, summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, part in summary.items():
-        if isinstance(part, Mapping) and isinstance(part.get("value"), int | float):
+        if not isinstance(part, Mapping):
+            continue
+        if isinstance(part.get("value"), int | float):
             yield f"{metric}_{name}", float(part["value"])
+        elif "value" not in part:
+            yield from _values(f"{metric}_{name}", part)

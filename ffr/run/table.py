@@ -63,7 +63,7 @@ def _accuracy_table(summary: Summary) -> Table:
 
 def _measures_table(summary: Summary) -> Table:
     table = Table(title="Other measures on the test split", title_justify="left")
-    table.add_column("measure")
+    table.add_column("measure", no_wrap=True)
     shown = _shown(summary)
     for name in shown:
         table.add_column(_COLUMNS[name], justify="right")
@@ -73,8 +73,9 @@ def _measures_table(summary: Summary) -> Table:
 
 
 def _shown(summary: Summary) -> list[str]:
-    """Columns: a rare one only where it was asked for."""
-    return [n for n in _COLUMNS if n != "before_sft" or summary.accuracy.before_sft is not None]
+    """The columns of evaluations that were made; before and after always."""
+    accuracy = summary.accuracy
+    return [n for n in _COLUMNS if n in ("before", "after") or getattr(accuracy, n) is not None]
 
 
 def _training_table(summary: Summary) -> Table:
