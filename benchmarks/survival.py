@@ -147,8 +147,8 @@ def finish(name: str, first: Launch, again: Callable[[], Launch]) -> Outcome:
     second.end()
     resumed = next((line for line in second.said if "resuming at step" in line), "")
     summary = json.loads((first.run / "summary.json").read_text())
-    lines = (first.run / "metrics.jsonl").read_text().splitlines()
-    steps = {x["step"] for x in map(_json, lines) if x.get("stage") == "grpo" and "event" not in x}
+    # Not by metrics.jsonl: a kill between a checkpoint and its metrics line costs that line.
+    steps = list((first.run / "rollouts").glob("step_*.jsonl"))
     return Outcome(name, code, words, safe, resumed, summary["status"], len(steps))
 
 
@@ -280,12 +280,6 @@ def prepare(folder: Path, model: Path | None) -> Place:
         stages = json.loads((folder / "sft" / "stages.json").read_text())["stages"]
         model = Path(stages["sft"]["model"])
     return Place(folder, model)
-
-
-def _json(line: str) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        return dict(json.loads(line))
-    return {}
 
 
 def main() -> int:
