@@ -10,6 +10,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "disabled")
+# Ray would join a cluster that somebody else runs on this machine.
+os.environ.setdefault("RAY_ADDRESS", "local")
 
 settings.register_profile("house", deadline=None, max_examples=50)
 settings.load_profile("house")

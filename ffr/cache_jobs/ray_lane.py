@@ -155,9 +155,10 @@ def ray_cluster(config: RayConfig, workers: int) -> Iterator[None]:
     mine = not ray.is_initialized()
     if mine:
         options: dict[str, Any] = {"address": config.address}
-        if config.address is None and "RAY_ADDRESS" not in os.environ:
+        if config.address is None and os.environ.get("RAY_ADDRESS", "local") == "local":
             cpus = max(1, -(-int(workers * config.cpus_per_worker * 1000) // 1000))
-            options = {"num_cpus": cpus, "include_dashboard": False}
+            # Said, or Ray would join whatever cluster runs on this machine.
+            options = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
         _check_reachable(config.address)
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
