@@ -94,7 +94,7 @@ def test_killed_and_started_again_it_gives_the_same_file(once, checkpoint, data,
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    while process.poll() is None and not batches.exists():
+    while process.poll() is None and not (batches.exists() and b"\n" in batches.read_bytes()):
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it had finished before it was killed"

@@ -13,7 +13,7 @@ _PATIENCE_MS = 60_000  # a small machine may have much else to do
 expect.set_options(timeout=_PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive the tests of pages
 def browser() -> Iterator[Browser]:
     with chromium() as started:
         yield started

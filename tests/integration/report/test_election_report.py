@@ -64,6 +64,7 @@ def test_an_election_is_shown_with_its_votes_evidence_and_referee(elections, tmp
     assert "elections\t2" in page.inner_text("main")
     assert "overturned\t2" in page.inner_text("main")
     page.click("text=q1")
+    page.wait_for_selector("text=elected:")  # the list has a card about votes too
     votes = page.locator(".card", has_text="Votes").first
     assert "70 %" in votes.inner_text()
     assert "1, 4" in votes.inner_text()
