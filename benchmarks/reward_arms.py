@@ -158,9 +158,8 @@ def evaluate(root: Path, models: Sequence[tuple[Path, Path]]) -> None:
             sampling = protocol_of_run(config).sampling.model_copy(
                 update={"temperature": temperature}
             )
-            asker = SinglePass(
-                _Grey(renderer) if grey else renderer, student.source, sampling, exclusive=True
-            )
+            shown: Any = _Grey(renderer, config.student.frames) if grey else renderer
+            asker = SinglePass(shown, student.source, sampling, exclusive=True)
             rows = asyncio.run(answer_all(
                 questions, asker, protocol_of_run(config), batch_size=100, at_once=2
             ))  # fmt: skip
@@ -175,24 +174,14 @@ def evaluate(root: Path, models: Sequence[tuple[Path, Path]]) -> None:
 class _Grey:
     """A renderer whose frames are all grey: what is left is not seen (VAS-C)."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any, frames: Any) -> None:
+        self._inner, self._frames = inner, frames
 
     async def question(self, asked: Any) -> Any:
-        from dataclasses import replace
-
-        import numpy as np
-
-        from student.prompt_parts import Message, VideoPart
+        from student.counterfactual import grey_video, replace_videos
 
         prompt = await self._inner.question(asked)
-        messages = tuple(
-            Message(m.role, tuple(
-                VideoPart(np.full_like(p.frames, 128), p.axis) if isinstance(p, VideoPart) else p
-                for p in m.parts
-            )) for m in prompt.messages
-        )  # fmt: skip
-        return replace(prompt, messages=messages)
+        return replace_videos(prompt, lambda video: grey_video(video, self._frames))
 
 
 def scores(pairs: Sequence[tuple[Any, str | None]], count_tokens: Any) -> dict[str, float]:
